@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door: thin names for what CMake and the scripts do. `make help` lists them.
+SHELL := /bin/bash
+PRESET ?= release
+JOBS ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build up demo down test faults fuzz bench fmt tidy sim clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name words; do \
+		printf '  make %-8s %s\n' "$$name" "$$words"; done
+
+setup: ## get and build what the product needs (a second when it is there)
+	@deploy/setup/setup.sh
+
+build: setup ## build everything into build/PRESET (PRESET=release; dev, tsan, coverage)
+	@cmake --preset $(PRESET) --log-level=WARNING
+	@cmake --build --preset $(PRESET) -j $(JOBS)
+
+up: setup ## start broker, Redis, workers and dashboard of the demo
+	@deploy/demo/up.sh
+
+demo: setup ## the whole tour: start, publish, feed, show figures and commissions
+	@deploy/demo/demo.sh
+
+down: ## stop what up or demo started
+	@deploy/demo/down.sh
+
+test: ## all tests but the long ones; ends in one line "N passed, N failed"
+	@tests/run.sh
+
+faults: ## kill, stop, roll back and restart everything under load
+	@tests/run.sh faults
+
+sim: ## many seeded simulation runs (TALLY_SIM_RUNS, TALLY_SEED)
+	@TALLY_SIM_RUNS=$${TALLY_SIM_RUNS:-20000} tests/run.sh sim
+
+fuzz: ## libFuzzer on every decoder (FUZZ_SECONDS=60 each, FUZZ=name for one)
+	@cmake/fuzz.sh
+
+bench: setup ## measure throughput and latency on this machine
+	@bench/bench.sh
+
+fmt: ## clang-format over the C files
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
+
+tidy: setup ## the code's law, as far as a program can check it
+	@python3 tests/tidy/tidy.py
+
+clean: ## remove build/ (not the cache of make setup)
+	@rm -rf build

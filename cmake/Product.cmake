@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+# How the product's folders become targets. A folder that has no sources yet is passed over, and a
+# link to a target that does not exist is none, so that parts can be written in any order.
+
+set(TALLY_GENERATED "${CMAKE_BINARY_DIR}/generated")
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+
+# tally_library(NAME [SOURCES FILE...] [FOLDERS FOLDER...] [LINKS TARGET...]): a static library of
+# the .c files in the folders (main.c excepted: those are programs).
+function(tally_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;FOLDERS;LINKS" ${ARGN})
+  set(sources ${arg_SOURCES})
+  foreach(folder IN LISTS arg_FOLDERS)
+    file(GLOB found CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.c")
+    list(FILTER found EXCLUDE REGEX "/main\\.c$")
+    list(APPEND sources ${found})
+  endforeach()
+  if(NOT sources)
+    return()
+  endif()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC tally_flags)
+  foreach(link IN LISTS arg_LINKS)
+    if(link MATCHES "^tally_")
+      set(link "$<TARGET_NAME_IF_EXISTS:${link}>")
+    endif()
+    target_link_libraries(${name} PUBLIC ${link})
+  endforeach()
+  if(TARGET tally_generated)
+    add_dependencies(${name} tally_generated)
+    target_include_directories(${name} PUBLIC "${TALLY_GENERATED}")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TALLY_LIBRARIES ${name})
+endfunction()
+
+# tally_link_product(TARGET): everything, as one group, because a table in services is asked by the
+# runtime that services stand on. The linker takes from it only what the target needs.
+function(tally_link_product target)
+  get_property(libraries GLOBAL PROPERTY TALLY_LIBRARIES)
+  target_link_libraries(${target} PRIVATE tally_flags)
+  if(libraries)
+    list(JOIN libraries "," group)
+    target_link_libraries(${target} PRIVATE "$<LINK_GROUP:RESCAN,${group}>")
+  endif()
+endfunction()
+
+# tally_program(NAME SOURCE...): an executable in bin/, part of the target `programs`.
+function(tally_program name)
+  add_executable(${name} ${ARGN})
+  tally_link_product(${name})
+  target_link_options(${name} PRIVATE ${TALLY_LTO_LINK})
+  add_dependencies(programs ${name})
+endfunction()
+
+# tally_worker(NAME): services/NAME is a worker; its folder goes into tally_services and, with a
+# main.c, it becomes bin/tally-NAME. Call before tally_services().
+function(tally_worker name)
+  set_property(GLOBAL APPEND PROPERTY TALLY_WORKERS ${name})
+endfunction()
+
+function(tally_services)
+  get_property(workers GLOBAL PROPERTY TALLY_WORKERS)
+  set(folders services)
+  foreach(worker IN LISTS workers)
+    list(APPEND folders services/${worker})
+  endforeach()
+  tally_library(tally_services FOLDERS ${folders} LINKS tally_runtime)
+endfunction()
+
+function(tally_worker_programs)
+  get_property(workers GLOBAL PROPERTY TALLY_WORKERS)
+  foreach(worker IN LISTS workers)
+    set(main "${CMAKE_SOURCE_DIR}/services/${worker}/main.c")
+    if(EXISTS "${main}")
+      tally_program(tally-${worker} "${main}")
+    endif()
+  endforeach()
+endfunction()
+
+# services/tallyctl: all but main.c is a library too, so that tests can call its commands.
+function(tally_tallyctl)
+  set(main "${CMAKE_SOURCE_DIR}/services/tallyctl/main.c")
+  tally_library(tally_ctl FOLDERS services/tallyctl LINKS tally_host tally_services)
+  if(EXISTS "${main}")
+    tally_program(tallyctl "${main}")
+  endif()
+endfunction()
+
+# bench/NAME.c is the program bin/NAME.
+function(tally_benches)
+  file(GLOB benches CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bench/*.c")
+  foreach(file IN LISTS benches)
+    get_filename_component(name "${file}" NAME_WE)
+    tally_program(bench_${name} "${file}")
+    set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name})
+  endforeach()
+endfunction()
+
+# The C structs and decode tables of the events, generated from schemas/.
+function(tally_generate)
+  set(generator "${CMAKE_SOURCE_DIR}/schemas/generate.py")
+  if(NOT EXISTS "${generator}")
+    return()
+  endif()
+  file(GLOB_RECURSE schemas CONFIGURE_DEPENDS
+       "${CMAKE_SOURCE_DIR}/schemas/*.json" "${CMAKE_SOURCE_DIR}/schemas/*.py")
+  add_custom_command(
+    OUTPUT "${TALLY_GENERATED}/events.c" "${TALLY_GENERATED}/events.h"
+    COMMAND "${TALLY_PYTHON}" "${generator}" --out "${TALLY_GENERATED}"
+    # A generator that leaves an unchanged file alone would otherwise run at every build.
+    COMMAND "${CMAKE_COMMAND}" -E touch "${TALLY_GENERATED}/events.c" "${TALLY_GENERATED}/events.h"
+    DEPENDS ${schemas}
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
+    COMMENT "Generating events.h and events.c from schemas/"
+    VERBATIM)
+  add_custom_target(tally_generated DEPENDS "${TALLY_GENERATED}/events.c"
+                                            "${TALLY_GENERATED}/events.h")
+endfunction()

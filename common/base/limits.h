@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every limit of the product, in one place. Reaching one closes a batch, pauses
+ * a shard or refuses a message with a reason; nothing grows without a bound.
+ *
+ * A limit marked [logic] can change an answer, so it belongs to the logic
+ * version: changing it needs a new one.
+ */
+#ifndef TALLY_BASE_LIMITS_H
+#define TALLY_BASE_LIMITS_H
+
+/* Messages [logic] */
+#define LIMIT_MESSAGE_BYTES 1048576   /* a value above it is too_large */
+#define LIMIT_JSON_DEPTH 32           /* nesting above it is too_deep */
+#define LIMIT_ID_BYTES 128            /* ids: order, payee, event, ... */
+#define LIMIT_TEXT_BYTES 1024         /* other strings */
+#define LIMIT_SPLITS 16               /* split entries of an order */
+#define LIMIT_SPLIT_WEIGHT 1000000    /* one weight */
+#define LIMIT_LINES 256               /* lines of an order */
+#define LIMIT_ORDER_EVENTS 512        /* events applied to one order: order_limit */
+#define LIMIT_ORDER_HELD 32           /* events of one order that wait */
+#define LIMIT_HELD_BYTES 16384        /* raw bytes of a held event */
+#define LIMIT_BLOCK_ENTRIES 65536     /* entries of an internal block */
+#define LIMIT_AMOUNT INT64_C(1000000000000000) /* one amount, minor units: 10^15 */
+#define LIMIT_TIME_AHEAD_MS INT64_C(86400000)  /* event time after the broker's timestamp */
+
+/* Batches and memory */
+#define LIMIT_BATCH_RECORDS 8192      /* records of one shard's batch */
+#define LIMIT_BATCH_BYTES 8388608     /* their values, bytes */
+#define LIMIT_QUEUE_RECORDS 16384     /* records folded, waiting for a transaction, all shards */
+#define LIMIT_CACHE_ENTITIES 32768    /* entities in memory, all shards; above, clean ones go */
+#define LIMIT_BATCH_PAIRS 4096        /* values that one batch writes, about */
+#define LIMIT_FLUSH_PAIRS 8192        /* values of one flush call: Redis stalls under about 10 ms */
+#define LIMIT_LOAD_KEYS 1000          /* keys of one load call */
+#define LIMIT_BLOCK_BYTES 900000      /* an internal block is cut above it */
+#define LIMIT_METADATA_BYTES 1024     /* K's metadata */
+#define LIMIT_DEAD_LETTER_BYTES 1900000 /* a larger copy is cut and says so (tw-cut) */
+
+/* Others */
+#define LOG_PER_SECOND 20    /* lines of one call site */
+#define LOG_LINE_BYTES 4096  /* one line: PIPE_BUF, so that processes on one pipe never mix lines */
+#define LOG_VALUE_BYTES 1024 /* one value after escaping; what is longer ends in "..." */
+#define RC_TEXT_BYTES 1024   /* words of a failure with all that callers added */
+
+#endif

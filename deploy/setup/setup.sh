@@ -1,0 +1,400 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Gets everything that Tallyworks builds, tests and runs with, on Debian 12 or 13, as root or with
+# sudo. Part by part: Debian packages, Kafka's jars, librdkafka, hiredis, yyjson. What is not plain
+# Debian goes into one cache folder outside the build tree, so a second run takes about a second:
+#   ${TALLY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tallyworks}/
+#     prefix/{include,lib,lib/pkgconfig}   static libraries for the build
+#     kafka/lib                            the broker's jars
+#     stamps/<part>-<version>              what is done; remove one to do that part again
+#     log/<part>.log                       long output; its tail is printed when a part fails
+# Packages come from the machine's own registries only: apt's sources name the archive and the
+# keyring, Maven's settings name the repository. The machine's own apt lists and suites are left
+# as they are: newer suites are read through lists of our own, inside the cache.
+#
+# usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson (default: these all),
+#                               fuzz (clang with libFuzzer), lint (shellcheck)
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly HERE
+readonly CACHE=${TALLY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tallyworks}
+readonly PREFIX=$CACHE/prefix
+
+readonly KAFKA_VERSION=4.1.0
+readonly RDKAFKA_MIN=2.14.2      # older ones lose or repeat transactional output in known cases
+readonly RDKAFKA_BAD='2.5.0 2.10.0'
+readonly HIREDIS_MIN=1.2.0       # TLS, RESP3 and async timeouts
+readonly YYJSON_MIN=0.10.0
+readonly RDKAFKA_SUITES='forky testing'
+readonly STABLE_SUITES='trixie'
+readonly JAVA_MIN=17
+
+PACKAGES=(
+	ca-certificates curl dpkg-dev gcc g++ make cmake ninja-build pkg-config clang-format
+	python3 python3-jsonschema procps tzdata util-linux
+	redis-server redis-tools kcat
+	libjansson-dev libevent-dev libcmocka-dev libxxhash-dev uthash-dev
+	zlib1g-dev liblz4-dev libzstd-dev libssl-dev
+)
+
+say() { printf 'setup: %-9s %s\n' "$1" "$2"; }
+
+die() {
+	printf 'setup: %-9s FAILED: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+# logged PART COMMAND...: its output goes to log/PART.log; when it fails the log's tail is shown.
+logged() {
+	local part=$1 log=$CACHE/log/$1.log
+	shift
+	if ! "$@" >>"$log" 2>&1; then
+		printf 'setup: %-9s this failed: %s\nsetup: %-9s end of %s:\n' \
+			"$part" "$*" "$part" "$log" >&2
+		tail -n 30 "$log" >&2
+		return 1
+	fi
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+
+stamped() { [ -e "$CACHE/stamps/$1" ]; }
+stamp() { : >"$CACHE/stamps/$1"; }
+
+# --- Debian packages ---------------------------------------------------------------------------
+
+missing_packages() { # the arguments that are not installed, one a line
+	local package
+	for package in "$@"; do
+		dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed' ||
+			echo "$package"
+	done
+}
+
+java_major() {
+	java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1
+}
+
+# A Debian package that brings a daemon starts it; ours are started by deploy/local on ports of
+# their own, so for the time of the install the policy forbids starting, and is put back after.
+readonly POLICY=/usr/sbin/policy-rc.d
+POLICY_OURS=no
+
+forbid_service_start() {
+	[ ! -e "$POLICY" ] || return 0 # the machine has a policy of its own: not ours to change
+	POLICY_OURS=yes
+	printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+	as_root chmod 755 "$POLICY"
+}
+
+restore_service_start() {
+	[ "$POLICY_OURS" = yes ] || return 0
+	POLICY_OURS=no
+	as_root rm -f "$POLICY"
+}
+
+install_packages() { # PART PACKAGE...
+	local part=$1 fresh_redis=no
+	shift
+	can_root || die "$part" "not root and no sudo without password; ask for: apt-get install $*"
+	say "$part" "installing $*"
+	[ -n "$(missing_packages redis-server)" ] && fresh_redis=yes
+	logged "$part" as_root apt-get -q update || die "$part" "apt-get update"
+	forbid_service_start
+	logged "$part" as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y --no-install-recommends install "$@" || die "$part" "apt-get install"
+	restore_service_start
+	# We brought it, so we also keep it from starting at the next boot.
+	if [ $fresh_redis = yes ] && [ -z "$(missing_packages redis-server)" ] &&
+		command -v systemctl >/dev/null; then
+		as_root systemctl --now disable redis-server >>"$CACHE/log/$part.log" 2>&1 || true
+	fi
+}
+
+part_packages() {
+	local wanted=("${PACKAGES[@]}") missing
+	command -v java >/dev/null || wanted+=(default-jre-headless)
+	command -v mvn >/dev/null || stamped "kafka-$KAFKA_VERSION" || wanted+=(maven)
+	mapfile -t missing < <(missing_packages "${wanted[@]}")
+	if [ ${#missing[@]} -gt 0 ]; then install_packages packages "${missing[@]}"; fi
+	local java
+	java=$(java_major)
+	[ "${java:-0}" -ge $JAVA_MIN ] ||
+		die packages "java is version ${java:-unknown}, Kafka $KAFKA_VERSION needs $JAVA_MIN or later"
+	say packages "ok (${#wanted[@]} Debian packages, java $java)"
+}
+
+part_fuzz() {
+	local runtime
+	[ -z "$(missing_packages clang)" ] || install_packages fuzz clang
+	runtime=libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev # libFuzzer and the sanitizers
+	[ -z "$(missing_packages "$runtime")" ] || install_packages fuzz "$runtime"
+	say fuzz "ok (clang $(clang -dumpversion))"
+}
+
+part_lint() {
+	local missing
+	mapfile -t missing < <(missing_packages shellcheck)
+	if [ ${#missing[@]} -gt 0 ]; then install_packages lint "${missing[@]}"; fi
+	say lint "ok"
+}
+
+# --- packages of another Debian suite, without touching the machine's apt -------------------------
+
+# The Debian archives that this machine uses, as apt itself understands its sources (lists of both
+# formats), one a line: URI and the keyring its entry names, or "-".
+debian_archives() {
+	# shellcheck disable=SC2016 # apt's placeholders
+	apt-get indextargets --format '$(REPO_URI) $(SOURCESENTRY)' \
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u |
+		while read -r uri entry; do
+			printf '%s %s\n' "$uri" "$(keyring_of "${entry%:*}")"
+		done | sort -u
+}
+
+keyring_of() { # SOURCES-FILE
+	local key
+	key=$(sed -n 's/.*[Ss]igned-[Bb]y[:=][[:space:]]*\(\/[^][:space:]]*\).*/\1/p' "$1" | head -n 1)
+	if [ -z "$key" ] && [ -r /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+		key=/usr/share/keyrings/debian-archive-keyring.gpg
+	fi
+	echo "${key:--}"
+}
+
+# suite_apt TYPE-SUITE COMMAND...: apt with our own list and state, inside the cache, hence without
+# the sandbox user (that one could not read it). Signatures are checked as usual.
+suite_apt() {
+	local dir=$CACHE/apt/$1 tool=$2
+	shift 2
+	"$tool" -q -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::Etc::preferencesparts=- -o Dir::Etc::preferences=- \
+		-o Dir::State="$dir/state" -o Dir::State::status=/var/lib/dpkg/status \
+		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root \
+		-o APT::Update::Post-Invoke= -o APT::Update::Post-Invoke-Success= \
+		-o Acquire::Languages=none "$@"
+}
+
+# open_suite PART TYPE SUITE: fetches the suite's lists (TYPE deb or deb-src), once a run.
+open_suite() {
+	local part=$1 type=$2 suite=$3 dir=$CACHE/apt/$2-$3 archives uri key
+	[ ! -e "$dir/opened" ] || return 0
+	archives=$(debian_archives)
+	if [ -z "$archives" ]; then # lists were removed: apt cannot say which archive is Debian's
+		can_root || die "$part" "apt has no lists; ask for: apt-get update"
+		logged "$part" as_root apt-get -q update || die "$part" "apt-get update"
+		archives=$(debian_archives)
+	fi
+	while read -r uri key; do
+		[ -n "$uri" ] || continue
+		rm -rf "$dir"
+		mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
+		if [ "$key" = - ]; then key=; else key="[signed-by=$key] "; fi
+		printf '%s %s%s %s main\n' "$type" "$key" "$uri" "$suite" >"$dir/sources.list"
+		if logged "$part" suite_apt "$type-$suite" \
+			apt-get -o APT::Update::Error-Mode=any update; then
+			: >"$dir/opened"
+			return 0
+		fi
+	done <<<"$archives"
+	return 1
+}
+
+# fetch_source PART SOURCE DIR SUITE...: unpacks the newest source package of the first suite that
+# opens into DIR and prints its upstream version.
+fetch_source() {
+	local part=$1 source=$2 dir=$3 suite dsc
+	shift 3
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for suite in "$@"; do
+		open_suite "$part" deb-src "$suite" || continue
+		(cd "$dir" && logged "$part" suite_apt "deb-src-$suite" \
+			apt-get source --download-only "$source") || continue
+		dsc=$(find "$dir" -maxdepth 1 -name '*.dsc' | head -n 1)
+		[ -n "$dsc" ] || continue
+		# apt has checked the files against the signed index; the uploader's key is not here.
+		logged "$part" dpkg-source --no-check --skip-patches -x "$dsc" "$dir/src" || return 1
+		sed -n 's/^Version: *\([0-9]*:\)\{0,1\}\([^-+~]*\).*/\2/p' "$dsc" | head -n 1
+		return 0
+	done
+	return 1
+}
+
+built_version() { # PART: the newest version that its stamps name, or nothing
+	find "$CACHE/stamps" -name "$1-*" | sed "s/.*\/$1-//" | sort -V | tail -n 1
+}
+
+at_least() { dpkg --compare-versions "$1" ge "$2"; }
+
+# --- the parts that are not plain Debian ----------------------------------------------------------
+
+part_kafka() {
+	local done=kafka-$KAFKA_VERSION
+	if ! stamped "$done"; then
+		say kafka "fetching the jars of Kafka $KAFKA_VERSION with Maven (about a minute)"
+		rm -rf "$CACHE/kafka"
+		mkdir -p "$CACHE/kafka"
+		# A copy, because Maven may write beside its pom.
+		cp "$HERE/kafka/pom.xml" "$CACHE/kafka/pom.xml"
+		logged kafka mvn -q -B -f "$CACHE/kafka/pom.xml" dependency:copy-dependencies \
+			-DoutputDirectory="$CACHE/kafka/lib" ||
+			die kafka "Maven got no jars; its settings must name a reachable repository"
+		[ -e "$CACHE/kafka/lib/kafka_2.13-$KAFKA_VERSION.jar" ] ||
+			die kafka "the broker's jar is absent"
+		stamp "$done"
+	fi
+	# Optional: without it the broker starts as well, only slower.
+	logged kafka "$HERE/../local/broker.sh" archive || say kafka "no class archive, never mind"
+	say kafka "ok ($KAFKA_VERSION, $(find "$CACHE/kafka/lib" -name '*.jar' | wc -l) jars)"
+}
+
+rdkafka_fit() { # VERSION
+	local bad
+	at_least "$1" "$RDKAFKA_MIN" || return 1
+	for bad in $RDKAFKA_BAD; do
+		[ "$1" != "$bad" ] || return 1
+	done
+}
+
+part_rdkafka() {
+	local have version dir=$CACHE/build/librdkafka
+	have=$(built_version rdkafka)
+	if [ -n "$have" ] && rdkafka_fit "$have"; then
+		say rdkafka "ok ($have, static)"
+		return 0
+	fi
+	have=$(pkg-config --modversion rdkafka 2>/dev/null || true)
+	if [ -n "$have" ] && rdkafka_fit "$have"; then
+		say rdkafka "ok ($have, the system's)"
+		return 0
+	fi
+	say rdkafka "building from Debian's source package (about a minute)"
+	# shellcheck disable=SC2086 # a list of words
+	version=$(fetch_source rdkafka librdkafka "$dir" $RDKAFKA_SUITES) ||
+		die rdkafka "no source package in $RDKAFKA_SUITES by way of this machine's apt sources"
+	rdkafka_fit "$version" ||
+		die rdkafka "the archive has $version; needed is $RDKAFKA_MIN or later, not $RDKAFKA_BAD"
+	# 2.14.2 asks for curl's header even when curl is off (#ifdef of a macro that is 0).
+	sed -i 's/^#ifdef WITH_OAUTHBEARER_OIDC/#if WITH_OAUTHBEARER_OIDC/' "$dir/src/src/rdkafka_conf.c"
+	# Cyrus SASL off: it would only add Kerberos. SCRAM needs OpenSSL alone, PLAIN nothing.
+	logged rdkafka cmake -S "$dir/src" -B "$dir/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DCMAKE_INSTALL_PREFIX="$PREFIX" -DCMAKE_INSTALL_LIBDIR=lib \
+		-DCMAKE_POSITION_INDEPENDENT_CODE=ON -DRDKAFKA_BUILD_STATIC=ON \
+		-DRDKAFKA_BUILD_EXAMPLES=OFF -DRDKAFKA_BUILD_TESTS=OFF -DWITH_CURL=OFF -DWITH_SSL=ON \
+		-DWITH_SASL=OFF -DWITH_SASL_SCRAM=ON -DWITH_SASL_OAUTHBEARER=ON \
+		-DWITH_ZLIB=ON -DWITH_ZSTD=ON -DENABLE_LZ4_EXT=ON || die rdkafka "cmake"
+	logged rdkafka cmake --build "$dir/build" --target install || die rdkafka "the build"
+	rm -rf "$dir"
+	stamp "rdkafka-$version"
+	say rdkafka "ok ($version, static, built)"
+}
+
+part_hiredis() {
+	local have version dir=$CACHE/build/hiredis
+	have=$(built_version hiredis)
+	if [ -n "$have" ]; then
+		say hiredis "ok ($have, static)"
+		return 0
+	fi
+	if pkg-config --exists "hiredis >= $HIREDIS_MIN" "hiredis_ssl >= $HIREDIS_MIN" 2>/dev/null; then
+		say hiredis "ok ($(pkg-config --modversion hiredis), the system's)"
+		return 0
+	fi
+	say hiredis "building from Debian's source package (a few seconds)"
+	# shellcheck disable=SC2086 # a list of words
+	version=$(fetch_source hiredis hiredis "$dir" $STABLE_SUITES) ||
+		die hiredis "no source package in $STABLE_SUITES by way of this machine's apt sources"
+	at_least "$version" "$HIREDIS_MIN" ||
+		die hiredis "the archive has $version, needed is $HIREDIS_MIN"
+	logged hiredis make -C "$dir/src" -j"$(nproc)" USE_SSL=1 OPTIMIZATION=-O2 DEBUG_FLAGS=-g \
+		PREFIX="$PREFIX" install || die hiredis "the build"
+	# Static only: the binaries of the build tree then need no library path.
+	rm -f "$PREFIX"/lib/libhiredis*.so*
+	rm -rf "$dir"
+	stamp "hiredis-$version"
+	say hiredis "ok ($version, static, built)"
+}
+
+part_yyjson() {
+	local have version dir=$CACHE/build/yyjson
+	have=$(built_version yyjson)
+	if [ -n "$have" ]; then
+		say yyjson "ok ($have, private)"
+		return 0
+	fi
+	if ! pkg-config --exists "yyjson >= $YYJSON_MIN" 2>/dev/null &&
+		apt-cache policy libyyjson-dev | grep -q 'Candidate: [0-9]'; then
+		install_packages yyjson libyyjson-dev
+	fi
+	if pkg-config --exists "yyjson >= $YYJSON_MIN" 2>/dev/null; then
+		say yyjson "ok ($(pkg-config --modversion yyjson), the system's)"
+		return 0
+	fi
+	say yyjson "unpacking Debian 13's package"
+	version=$(fetch_yyjson "$dir") ||
+		die yyjson "no libyyjson-dev in $STABLE_SUITES by way of this machine's apt sources"
+	at_least "$version" "$YYJSON_MIN" ||
+		die yyjson "the archive has $version, needed is $YYJSON_MIN"
+	cp "$dir/root/usr/include/yyjson.h" "$PREFIX/include/"
+	find "$dir/root/usr/lib" -name 'libyyjson.so*' -exec cp -d {} "$PREFIX/lib/" \;
+	mkdir -p "$PREFIX/lib/pkgconfig"
+	# shellcheck disable=SC2016 # pkg-config's placeholders
+	find "$dir/root/usr/lib" -name yyjson.pc -exec sed -e "s|^prefix=.*|prefix=$PREFIX|" \
+		-e 's|^libdir=.*|libdir=${prefix}/lib|' -e 's|/usr|${prefix}|' {} \; \
+		>"$PREFIX/lib/pkgconfig/yyjson.pc"
+	rm -rf "$dir"
+	stamp "yyjson-$version"
+	say yyjson "ok ($version, private)"
+}
+
+# fetch_yyjson DIR: unpacks the binary packages into DIR/root and prints their version. They need
+# nothing but libc 2.14; it is the shared library, which the build tree finds by its run path.
+fetch_yyjson() {
+	local dir=$1 deb suite
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for suite in $STABLE_SUITES; do
+		open_suite yyjson deb "$suite" || continue
+		(cd "$dir" && logged yyjson suite_apt "deb-$suite" apt-get download \
+			libyyjson-dev libyyjson0) || continue
+		for deb in "$dir"/*.deb; do
+			logged yyjson dpkg-deb -x "$deb" "$dir/root" || return 1
+		done
+		dpkg-deb -f "$deb" Version | sed 's/^[0-9]*://; s/[-+~].*//'
+		return 0
+	done
+	return 1
+}
+
+finish() {
+	restore_service_start
+	rm -rf "$CACHE/apt"
+}
+
+main() {
+	local parts=("$@") part started=$SECONDS
+	[ ${#parts[@]} -gt 0 ] || parts=(packages kafka rdkafka hiredis yyjson)
+	[ -r /etc/debian_version ] || die machine "this is not Debian; see the parts in $0"
+	mkdir -p "$CACHE/stamps" "$CACHE/log" "$CACHE/build" "$PREFIX"
+	exec 9>"$CACHE/lock" # one setup at a time for one cache
+	flock -n 9 || { say wait "another setup is running on $CACHE" && flock 9; }
+	trap finish EXIT
+	trap 'exit 130' INT TERM
+	for part in "${parts[@]}"; do
+		case $part in
+		packages | kafka | rdkafka | hiredis | yyjson | fuzz | lint)
+			: >"$CACHE/log/$part.log"
+			"part_$part"
+			;;
+		*) die "$part" "no such part; see the head of $0" ;;
+		esac
+	done
+	say "done" "$((SECONDS - started)) s, everything is in $CACHE"
+}
+
+main "$@"

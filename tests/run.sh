@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the tests: sets the machine up, builds, starts a broker and a Redis of its own where a level
+# needs them, and stops what it started, also when it is interrupted. The last line is always
+# "N passed, N failed" over all levels; the exit status is 1 when one failed or nothing ran.
+#
+# usage: tests/run.sh [level...]   default: unit cases sim fuzz tidy conformance integration
+#        further: faults. unit, cases, sim, fuzz and tidy run under the sanitizers (preset dev),
+#        the others on what ships (preset release).
+# environment: TALLY_SEED (a fixed seed for all seeded tests), TALLY_TEST_KEEP=1 (keep the scratch
+#        folder), TALLY_TEST_FILTER (only tests whose name matches; a regular expression)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=deploy/local/lib.sh
+. deploy/local/lib.sh
+
+readonly DEV_LEVELS='unit cases sim fuzz tidy'
+passed=0
+failed=0
+skipped=0
+scratch=
+running=
+
+finish() {
+	local status=$?
+	trap - EXIT
+	# ctest and what it started are one process group.
+	if [ -n "$running" ] && kill -TERM -- "-$running" 2>/dev/null; then
+		wait "$running" 2>/dev/null || true
+	fi
+	if [ -d "$scratch/broker" ]; then
+		deploy/local/broker.sh stop "$scratch/broker" || true
+		deploy/local/redis.sh stop "$scratch/redis" || true
+		if [ $status = 0 ] && [ -z "${TALLY_TEST_KEEP:-}" ]; then
+			rm -rf "$scratch"
+		else
+			echo "logs of broker and Redis are kept in $scratch"
+		fi
+	fi
+	if [ $status != 0 ] && [ $failed = 0 ]; then failed=1; fi # a build or a start that failed
+	if [ $skipped -gt 0 ]; then echo "$skipped skipped"; fi
+	echo "$passed passed, $failed failed"
+	exit $status
+}
+
+is_dev() {
+	case " $DEV_LEVELS " in *" $1 "*) return 0 ;; esac
+	return 1
+}
+
+# build PRESET LEVEL...: the programs and the tests of these levels. Quiet unless it fails.
+build() {
+	local preset=$1 level log=build/$1/build.log targets=(programs)
+	shift
+	for level in "$@"; do targets+=("tests_$level"); done
+	echo "== building $preset"
+	mkdir -p "build/$preset"
+	cmake --preset "$preset" >"$log" 2>&1 || {
+		tail -n 30 "$log"
+		die "cmake of preset $preset failed"
+	}
+	cmake --build --preset "$preset" --target "${targets[@]}" -j "$(nproc)" >"$log" 2>&1 || {
+		grep -v '^\[.*\] \(Building\|Linking\|Generating\)' "$log" | tail -n 60
+		die "the build of preset $preset failed; all of it is in $log"
+	}
+}
+
+# run_levels PRESET LEVEL...: one ctest over these levels; its counts are added up.
+run_levels() {
+	local preset=$1 report labels status=0
+	shift
+	report=$PWD/build/$preset/junit.xml
+	labels="^($(IFS='|' && echo "$*"))\$"
+	echo "== $preset: $*"
+	rm -f "$report"
+	set -m # a process group of its own, so that an interrupt can end all of it
+	ctest --test-dir "build/$preset" -L "$labels" --output-on-failure --no-tests=ignore \
+		-j "$(nproc)" --output-junit "$report" ${TALLY_TEST_FILTER:+-R "$TALLY_TEST_FILTER"} &
+	running=$!
+	set +m
+	wait $running || status=$?
+	running=
+	count "$report" || [ $status = 0 ] || return $status
+}
+
+# count REPORT: from the head of ctest's report, <testsuite tests= failures= disabled= skipped=>.
+count() {
+	[ -e "$1" ] || return 1
+	local all bad out
+	all=$(sed -n '/<testsuite/,/>/s/.*[[:space:]]tests="\([0-9]*\)".*/\1/p' "$1" | head -n 1)
+	bad=$(sed -n '/<testsuite/,/>/s/.*failures="\([0-9]*\)".*/\1/p' "$1" | head -n 1)
+	out=$(sed -n '/<testsuite/,/>/s/.*skipped="\([0-9]*\)".*/\1/p' "$1" | head -n 1)
+	passed=$((passed + all - bad - out))
+	failed=$((failed + bad))
+	skipped=$((skipped + out))
+}
+
+# start_real: broker and Redis for the levels that need them. Another run on this machine may take
+# a port between finding it free and using it, hence more than one try.
+start_real() {
+	local port try
+	scratch=$(mktemp -d)
+	for try in 1 2 3; do
+		port=$(free_port)
+		if deploy/local/broker.sh start "$scratch/broker" "$port"; then
+			export TALLY_TEST_BROKERS=127.0.0.1:$port
+			break
+		fi
+		[ $try -lt 3 ]
+	done
+	for try in 1 2 3; do
+		port=$(free_port)
+		if deploy/local/redis.sh start "$scratch/redis" "$port"; then
+			export TALLY_TEST_REDIS=redis://127.0.0.1:$port
+			break
+		fi
+		[ $try -lt 3 ]
+	done
+	export TALLY_TEST_DIR=$scratch
+}
+
+main() {
+	local level dev=() real=()
+	[ $# -gt 0 ] || set -- unit cases sim fuzz tidy conformance integration
+	for level in "$@"; do
+		case $level in
+		unit | cases | sim | fuzz | tidy) dev+=("$level") ;;
+		conformance | integration | faults) real+=("$level") ;;
+		*) die "no such level: $level" ;;
+		esac
+	done
+	trap finish EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	deploy/setup/setup.sh
+	if [ ${#dev[@]} -gt 0 ]; then
+		build dev "${dev[@]}"
+		run_levels dev "${dev[@]}"
+	fi
+	if [ ${#real[@]} -gt 0 ]; then
+		build release "${real[@]}"
+		start_real
+		run_levels release "${real[@]}"
+	fi
+	[ $((passed + failed)) -gt 0 ] || die "no test was found"
+	[ $failed = 0 ]
+}
+
+main "$@"
