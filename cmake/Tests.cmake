@@ -77,7 +77,7 @@ endfunction()
 
 function(tally_tests)
   tally_test_helpers(support tests/support)
-  foreach(level unit sim conformance cases integration faults tidy)
+  foreach(level unit schemas sim conformance cases integration faults tidy)
     tally_test_level(${level})
   endforeach()
   # Given / when / then files, one test a worker that has some.

@@ -4,7 +4,7 @@
 # needs them, and stops what it started, also when it is interrupted. The last line is always
 # "N passed, N failed" over all levels; the exit status is 1 when one failed or nothing ran.
 #
-# usage: tests/run.sh [level...]   default: unit cases sim fuzz tidy conformance integration
+# usage: tests/run.sh [level...]   default: unit schemas cases sim fuzz tidy conformance integration
 #        further: faults. unit, cases, sim, fuzz and tidy run under the sanitizers (preset dev),
 #        the others on what ships (preset release).
 # environment: TALLY_SEED (a fixed seed for all seeded tests), TALLY_TEST_KEEP=1 (keep the scratch
@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=deploy/local/lib.sh
 . deploy/local/lib.sh
 
-readonly DEV_LEVELS='unit cases sim fuzz tidy'
+readonly DEV_LEVELS='unit schemas cases sim fuzz tidy'
 passed=0
 failed=0
 skipped=0
@@ -121,10 +121,10 @@ start_real() {
 
 main() {
 	local level dev=() real=()
-	[ $# -gt 0 ] || set -- unit cases sim fuzz tidy conformance integration
+	[ $# -gt 0 ] || set -- unit schemas cases sim fuzz tidy conformance integration
 	for level in "$@"; do
 		case $level in
-		unit | cases | sim | fuzz | tidy) dev+=("$level") ;;
+		unit | schemas | cases | sim | fuzz | tidy) dev+=("$level") ;;
 		conformance | integration | faults) real+=("$level") ;;
 		*) die "no such level: $level" ;;
 		esac

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The texts of the reasons, from the one list in reason.h. Nothing can fail; a
+ * value outside the enum is a bug.
+ */
+#include "common/codec/reason.h"
+
+#include "common/base/must.h"
+
+#define REASON_CODE(name, code, words) [name] = code,
+static const char *const codes[] = { REASONS(REASON_CODE) };
+#undef REASON_CODE
+
+#define REASON_WORDS(name, code, words) [name] = words,
+static const char *const words_of[] = { REASONS(REASON_WORDS) };
+#undef REASON_WORDS
+
+const char *reason_code(enum reason reason)
+{
+	must((unsigned)reason < REASON_COUNT);
+	return codes[reason];
+}
+
+const char *reason_words(enum reason reason)
+{
+	must((unsigned)reason < REASON_COUNT);
+	return words_of[reason];
+}

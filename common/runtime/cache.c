@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/runtime/cache.h"
+
+#include <stdlib.h>
+#include <yyjson.h>
+
+#include "common/base/hash.h"
+#include "common/base/must.h"
+
+#define CELL_ARENA 512
+#define EVICT_LOOKS 64 /* cells that are looked at in vain before giving up for now */
+
+struct cell_key {
+	const struct entity *entity;
+	struct str id;
+};
+
+static bool cell_same(const void *item, const void *key)
+{
+	const struct cell *cell = item;
+	const struct cell_key *k = key;
+	return cell->entity == k->entity && str_eq(cell->id, k->id);
+}
+
+void cache_init(struct cache *cache, unsigned limit)
+{
+	*cache = (struct cache){ .limit = limit };
+	table_init(&cache->cells);
+}
+
+static void cell_free(struct cell *cell)
+{
+	arena_release(&cell->memory);
+	free(cell);
+}
+
+void cache_clear(struct cache *cache)
+{
+	for (struct cell *cell = cache->newest, *older; cell; cell = older) {
+		older = cell->older;
+		cell_free(cell);
+	}
+	cache->newest = cache->oldest = NULL;
+	table_clear(&cache->cells);
+}
+
+void cache_release(struct cache *cache)
+{
+	cache_clear(cache);
+	table_release(&cache->cells);
+}
+
+static void unlink_cell(struct cache *cache, struct cell *cell)
+{
+	*(cell->newer ? &cell->newer->older : &cache->newest) = cell->older;
+	*(cell->older ? &cell->older->newer : &cache->oldest) = cell->newer;
+}
+
+static void link_newest(struct cache *cache, struct cell *cell)
+{
+	cell->newer = NULL;
+	cell->older = cache->newest;
+	*(cache->newest ? &cache->newest->newer : &cache->oldest) = cell;
+	cache->newest = cell;
+}
+
+static struct cell *cell_new(const struct entity *entity, struct str id, uint64_t hash)
+{
+	struct cell *cell = calloc(1, sizeof(*cell));
+	must(cell);
+	arena_init(&cell->memory, CELL_ARENA);
+	cell->entity = entity;
+	cell->hash = hash;
+	cell->record = arena_zalloc(&cell->memory, entity->type->size);
+	cell->id = arena_str(&cell->memory, id);
+	cell->changed_at = -1;
+	return cell;
+}
+
+struct cell *cache_get(struct cache *cache, const struct entity *entity, struct str id)
+{
+	uint64_t hash = hash64_with((uint64_t)(uintptr_t)entity, id);
+	struct cell *cell = table_find(&cache->cells, hash, cell_same, &(struct cell_key){ entity, id });
+	if (cell) {
+		if (cell != cache->newest) {
+			unlink_cell(cache, cell);
+			link_newest(cache, cell);
+		}
+		return cell;
+	}
+	cell = cell_new(entity, id, hash);
+	table_add(&cache->cells, hash, cell);
+	link_newest(cache, cell);
+	return cell;
+}
+
+void cache_evict(struct cache *cache, int64_t flushed)
+{
+	struct cell *cell = cache->oldest;
+	for (unsigned vain = 0; cell && cache->cells.count > cache->limit && vain < EVICT_LOOKS;) {
+		struct cell *newer = cell->newer;
+		if (cell->changed_at > flushed || cell->listed) {
+			vain++;
+		} else {
+			unlink_cell(cache, cell);
+			table_remove(&cache->cells, cell->hash, cell_same,
+			             &(struct cell_key){ cell->entity, cell->id });
+			cell_free(cell);
+		}
+		cell = newer;
+	}
+}
+
+static bool load_document(struct cell *cell, struct str text, struct arena *scratch)
+{
+	struct fault fault;
+	yyjson_doc *doc = yyjson_read(text.ptr, text.len, 0);
+	if (!doc)
+		return false;
+	void *record = arena_zalloc(scratch, cell->entity->type->size);
+	bool good = record_decode(cell->entity->type, yyjson_doc_get_root(doc), STR(""), record, scratch,
+	                          &fault);
+	if (good)
+		record_copy(cell->entity->type, record, cell->record, &cell->memory);
+	yyjson_doc_free(doc);
+	return good;
+}
+
+static bool load_figures(struct cell *cell, const struct loaded *loaded)
+{
+	const struct record_type *type = cell->entity->type;
+	for (unsigned p = 0; p < loaded->pair_count; p++) {
+		for (unsigned f = 0; f < type->field_count; f++) {
+			if (!str_eq(type->fields[f].name, loaded->pairs[p].name))
+				continue;
+			int64_t *value = (int64_t *)(void *)((char *)cell->record + type->fields[f].offset);
+			if (!str_to_i64(loaded->pairs[p].value, value))
+				return false;
+			cell->stored |= UINT64_C(1) << f;
+			break;
+		}
+	}
+	return true;
+}
+
+bool cell_load(struct cell *cell, const struct loaded *loaded, struct arena *scratch)
+{
+	must(!cell->loaded);
+	cell->loaded = true;
+	cell->asked = false;
+	cell->exists = loaded->exists;
+	if (!loaded->exists)
+		return true;
+	bool good = cell->entity->form == ENTITY_DOCUMENT ? load_document(cell, loaded->value, scratch)
+	                                                  : load_figures(cell, loaded);
+	if (good && cell->entity->due_ms)
+		cell->due_ms = cell->entity->due_ms(cell->record);
+	return good;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The entities of one shard that are in memory.
+ *
+ * A cell holds one entity's record and owns the memory behind it. It stays while
+ * its latest change is not in Redis yet; clean cells leave in the order of last
+ * use when there are more than the limit. Eviction runs only between chunks, so
+ * pointers to cells are good for a chunk. Everything goes at once with
+ * cache_clear() when the shard's state in Redis is not ours any more.
+ */
+#ifndef TALLY_RUNTIME_CACHE_H
+#define TALLY_RUNTIME_CACHE_H
+
+#include "common/base/table.h"
+#include "common/runtime/ports.h"
+#include "common/runtime/worker.h"
+
+struct cell {
+	const struct entity *entity;
+	uint64_t hash;
+	struct str id;      /* in the cell's memory */
+	void *record;       /* in the cell's memory; all zeros: new */
+	bool loaded;        /* what Redis holds is known */
+	bool asked;         /* named by the load that is being gathered */
+	bool exists;        /* in Redis, or changed by an event */
+	bool listed;        /* in the changed list of the open batch */
+	uint64_t stored;    /* FIGURES: fields that the hash in Redis may hold, as bits */
+	int64_t changed_at; /* position after its last change; -1: never */
+	int64_t due_ms;     /* its entry in the due-time index; 0: none */
+	struct cell *newer, *older;
+	struct arena memory;
+};
+
+struct cache {
+	struct table cells;
+	struct cell *newest, *oldest;
+	unsigned limit;
+};
+
+void cache_init(struct cache *, unsigned limit);
+void cache_release(struct cache *);
+void cache_clear(struct cache *);
+/* Finds the cell or makes an unloaded one; it becomes the most recently used. */
+struct cell *cache_get(struct cache *, const struct entity *, struct str id);
+/* Drops clean cells above the limit: those whose last change is at or below `flushed` (R). */
+void cache_evict(struct cache *, int64_t flushed);
+
+/* Fills the cell from what Redis held. False: it is not what this product writes. */
+bool cell_load(struct cell *, const struct loaded *, struct arena *scratch);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records on their way into a fold: taken, decoded, their entities named.
+ *
+ * A chunk is what one take() brought. Its messages become items one by one:
+ * events, entries of internal blocks, control records, refusals. Decoding stops
+ * behind a control record, since what it says (a new pin) may change which
+ * entities the next events name; it goes on when the control record was folded.
+ * The chunk's memory dies with chunk_clear(); the messages go back to the broker
+ * by its owner before that.
+ */
+#ifndef TALLY_RUNTIME_INTAKE_H
+#define TALLY_RUNTIME_INTAKE_H
+
+#include "common/runtime/cache.h"
+#include "common/runtime/ports.h"
+#include "common/runtime/worker.h"
+
+enum item_kind {
+	ITEM_EVENT,
+	ITEM_BAD,       /* fault says why */
+	ITEM_TIMER,     /* event.data: struct tallyworks_timer_due; its entity is the item's cell */
+	ITEM_REFERENCE, /* event.data: struct tallyworks_reference_advanced */
+	ITEM_LOGIC,     /* event.data: struct tallyworks_logic_advanced */
+	ITEM_IGNORED,   /* a control record that means nothing here */
+};
+
+struct item {
+	enum item_kind kind;
+	const struct message *message;
+	struct str value; /* the entry's own JSON in a block (made when refused); else message->value */
+	struct event event;
+	const struct input *input;
+	struct fault fault;
+	unsigned first_cell, cell_count; /* in chunk.cells */
+};
+
+struct chunk {
+	struct taken taken;
+	bool busy;               /* holds records */
+	unsigned decoded;        /* messages decoded so far */
+	struct item *items;
+	unsigned item_count, item_room;
+	unsigned folded;         /* items folded so far */
+	struct cell **cells;
+	unsigned cell_count, cell_room;
+	struct cell **missing;   /* cells to load */
+	unsigned missing_count, missing_room;
+	struct arena memory;
+};
+
+/* What reads functions are given. */
+struct reads {
+	struct chunk *chunk;
+	struct cache *cache;
+	const struct reference *reference;
+};
+
+struct intake_setting {
+	const struct worker *worker;
+	struct str topic; /* with prefix */
+	int32_t partition, partitions;
+};
+
+void chunk_init(struct chunk *);
+void chunk_release(struct chunk *);
+/* Forgets the items; the taken records must have gone back. */
+void chunk_clear(struct chunk *);
+/* Decodes on from chunk->decoded up to the end or behind the next control record. */
+void chunk_decode(struct chunk *, const struct intake_setting *, struct cache *,
+                  const struct reference *);
+/* Nothing is left to decode or fold. */
+bool chunk_is_done(const struct chunk *);
+
+#endif

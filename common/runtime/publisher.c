@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/runtime/publisher.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/must.h"
+
+#define ABORT_RETRY_MS 20
+#define ABORT_RETRY_MOST_MS 1000
+
+void publisher_init(struct publisher *p)
+{
+	*p = (struct publisher){ .state = PUBLISHER_CLOSED };
+}
+
+void publisher_release(struct publisher *p)
+{
+	for (unsigned i = 0; i < p->transaction.carried_count; i++)
+		batch_free(p->batches[i]);
+	free(p->carried);
+	free(p->batches);
+	publisher_init(p);
+}
+
+static void carry(struct publisher *p, struct shard *s, struct batch *b)
+{
+	unsigned n = p->transaction.carried_count++;
+	b->carried = true;
+	p->batches[n] = b;
+	p->carried[n] = (struct carried){
+		.partition = s->partition,
+		.epoch = b->epoch,
+		.epoch_now = &s->epoch,
+		.next_offset = b->after.position,
+		.metadata = b->metadata,
+		.outgoing = b->outgoing,
+		.outgoing_count = b->outgoing_count,
+	};
+}
+
+static void gather(struct publisher *p, struct shard *const *shards, unsigned count, bool eager,
+                   int64_t now_ms)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!shards[i] || !shards[i]->owned || (shards[i]->carried && shards[i]->carried->carried))
+			continue;
+		struct batch *b = shard_next_batch(shards[i], eager, now_ms);
+		if (b)
+			carry(p, shards[i], b);
+	}
+}
+
+const struct transaction *publisher_next(struct publisher *p, struct shard *const *shards,
+                                         unsigned count, int64_t now_ms)
+{
+	if (p->state != PUBLISHER_IDLE || now_ms < p->retry_ms || count == 0)
+		return NULL;
+	if (p->room < count) {
+		p->carried = realloc(p->carried, count * sizeof(*p->carried));
+		p->batches = realloc(p->batches, count * sizeof(struct batch *));
+		must(p->carried && p->batches);
+		p->room = count;
+	}
+	p->transaction.carried_count = 0;
+	gather(p, shards, count, false, now_ms);
+	if (p->transaction.carried_count == 0)
+		return NULL;
+	gather(p, shards, count, true, now_ms); /* where one goes, bare ones may come along */
+	p->transaction.ticket = ++shards[p->carried[0].partition]->setting->last_ticket;
+	p->transaction.carried = p->carried;
+	p->begun_ms = now_ms;
+	p->state = PUBLISHER_BUSY;
+	return &p->transaction;
+}
+
+void publisher_ended(struct publisher *p, struct shard *const *shards, unsigned count,
+                     enum publish_result result, int64_t now_ms, struct shard_update *updates)
+{
+	must(p->state == PUBLISHER_BUSY);
+	unsigned carried = p->transaction.carried_count;
+	p->transaction.carried_count = 0;
+	p->state = result == PUBLISH_UNKNOWN ? PUBLISHER_CLOSED : PUBLISHER_IDLE;
+	for (unsigned i = 0; i < carried; i++) {
+		int32_t partition = p->carried[i].partition;
+		must((unsigned)partition < count);
+		shard_published(shards[partition], p->batches[i], result, now_ms, &updates[partition]);
+	}
+	if (result == PUBLISH_COMMITTED) {
+		p->aborts = 0;
+		return;
+	}
+	int64_t wait = ABORT_RETRY_MS << (p->aborts < 6 ? p->aborts : 6);
+	p->aborts++;
+	p->retry_ms = now_ms + (wait < ABORT_RETRY_MOST_MS ? wait : ABORT_RETRY_MOST_MS);
+	log_warn("transaction_failed",
+	         LOG_TEXT("outcome", result == PUBLISH_ABORTED ? "aborted" : "unknown"),
+	         LOG_INT("in_a_row", p->aborts), LOG_END);
+}

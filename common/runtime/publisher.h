@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The publisher: one transaction at a time for all shards of a process.
+ *
+ * It takes at most one batch of each shard, hands them to the broker port as one
+ * transaction and tells the shards how it ended. An aborted transaction's batches
+ * stay with their shards (the current ones) and go again; an unknown outcome means
+ * a new producer and A1 for every shard. No I/O, no clock of its own.
+ */
+#ifndef TALLY_RUNTIME_PUBLISHER_H
+#define TALLY_RUNTIME_PUBLISHER_H
+
+#include "common/runtime/shard.h"
+
+enum publisher_state {
+	PUBLISHER_CLOSED,  /* there is no producer; it has to be opened */
+	PUBLISHER_OPENING,
+	PUBLISHER_IDLE,
+	PUBLISHER_BUSY,
+};
+
+struct publisher {
+	enum publisher_state state;
+	struct transaction transaction;
+	struct carried *carried;   /* [partition count] */
+	struct batch **batches;    /* the same order */
+	unsigned room;
+	uint64_t ticket;
+	int64_t begun_ms, retry_ms;
+	unsigned aborts;           /* in a row */
+};
+
+void publisher_init(struct publisher *);
+/* Frees what it carries. */
+void publisher_release(struct publisher *);
+/* Gathers the next transaction; NULL: nothing to publish now. */
+const struct transaction *publisher_next(struct publisher *, struct shard *const *shards,
+                                         unsigned count, int64_t now_ms);
+/* The transaction with this ticket ended. */
+void publisher_ended(struct publisher *, struct shard *const *shards, unsigned count,
+                     enum publish_result, int64_t now_ms, struct shard_update *updates);
+
+#endif

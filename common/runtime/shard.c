@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/runtime/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+
+#define BARE_BATCH_MS 200       /* how long a batch that only moves the position may wait */
+#define KEPT_RETRY_MS 100
+#define NOT_OURS "R in Redis is not ours"
+
+const char *shard_state_name(enum shard_state state)
+{
+	static const char *const names[] = {
+		[SHARD_WAITING] = "waiting",     [SHARD_CURSOR] = "cursor",   [SHARD_CLAIM] = "claim",
+		[SHARD_FENCE] = "fence",         [SHARD_WIPE] = "wipe",       [SHARD_REFERENCE] = "reference",
+		[SHARD_RUNNING] = "running",     [SHARD_PAUSED] = "paused",   [SHARD_STOPPING] = "stopping",
+		[SHARD_REFUSED] = "refused",
+	};
+	return names[state];
+}
+
+void shard_init(struct shard *s, struct shard_setting *setting, int32_t partition)
+{
+	*s = (struct shard){ .setting = setting, .partition = partition, .input_cursor = -1,
+		                 .awaited_pin = -1, .log_end = -1 };
+	cache_init(&s->cache, setting->options->cache_entities);
+	timers_init(&s->timers);
+	chunk_init(&s->chunk);
+	s->settled_last = &s->settled;
+}
+
+static void free_batches(struct batch *b)
+{
+	while (b) {
+		struct batch *next = b->next;
+		batch_free(b);
+		b = next;
+	}
+}
+
+void flush_call_free(struct flush_call *call)
+{
+	free_batches(call->batches);
+	free(call->writes);
+	free(call);
+}
+
+void shard_release(struct shard *s)
+{
+	cache_release(&s->cache);
+	timers_release(&s->timers);
+	chunk_release(&s->chunk);
+	free_batches(s->settled);
+	batch_free(s->ready);
+	batch_free(s->open);
+	if (s->carried && !s->carried->carried)
+		batch_free(s->carried);
+}
+
+void shard_set_state(struct shard *s, enum shard_state state, int64_t now_ms)
+{
+	if (s->state != state)
+		s->since_ms = now_ms;
+	s->state = state;
+}
+
+static void forget_batch(struct shard *s, struct batch *b)
+{
+	if (!b)
+		return;
+	s->setting->queued_records -= b->records;
+	if (!b->carried) /* the publisher frees one that is under way */
+		batch_free(b);
+}
+
+/* Everything of the claim epoch goes; calls under way are left to their callers. */
+void shard_drop(struct shard *s, struct shard_update *u)
+{
+	atomic_fetch_add(&s->epoch, 1);
+	if (s->chunk.busy)
+		u->asks |= ASK_GIVE_BACK;
+	chunk_clear(&s->chunk);
+	s->load_ticket = s->check_ticket = s->due_ticket = s->append_ticket = 0;
+	s->awaited_pin = -1;
+	s->appending = s->timers_known = s->caught_up = s->flush_due = false;
+	forget_batch(s, s->open);
+	forget_batch(s, s->ready);
+	s->open = s->ready = NULL;
+	if (s->carried && !s->carried->carried) {
+		forget_batch(s, s->carried);
+		s->carried = NULL;
+	}
+	free_batches(s->settled);
+	s->settled = NULL;
+	s->settled_last = &s->settled;
+	s->settled_pairs = 0;
+	if (s->flushing)
+		s->flushing->orphan = true;
+	if (s->flushing && !s->flush_sent)
+		flush_call_free(s->flushing);
+	s->flushing = NULL;
+	cache_clear(&s->cache);
+	timers_clear(&s->timers);
+}
+
+void shard_restart(struct shard *s, const char *why, int64_t delay_ms, int64_t now_ms,
+                   struct shard_update *u)
+{
+	log_info("shard_claiming", LOG_STR("topic", s->setting->batches->topic),
+	         LOG_INT("partition", s->partition), LOG_TEXT("reason", why), LOG_END);
+	shard_drop(s, u);
+	s->retry_ms = now_ms + delay_ms;
+	shard_set_state(s, SHARD_WAITING, now_ms);
+}
+
+/* ---- publishing ------------------------------------------------------------ */
+
+void shard_seal(struct shard *s, struct batch *b)
+{
+	struct cursor_metadata k = s->metadata;
+	char text[LIMIT_METADATA_BYTES];
+	batch_seal(b);
+	k.output_number = b->output_number;
+	k.logic = b->after.logic;
+	b->metadata = arena_str(&b->memory, str_of(text, cursor_metadata_format(&k, text)));
+}
+
+struct batch *shard_next_batch(struct shard *s, bool eager, int64_t now_ms)
+{
+	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED)
+		return NULL;
+	if (s->carried)
+		return s->carried->carried ? NULL : s->carried;
+	if (s->ready) {
+		s->carried = s->ready;
+		s->ready = NULL;
+		return s->carried;
+	}
+	struct batch *b = s->open;
+	if (!b || b->suppressed || b->after.position == b->from)
+		return NULL;
+	if (batch_is_bare(b) && !eager && now_ms - b->opened_ms < BARE_BATCH_MS)
+		return NULL;
+	shard_seal(s, b);
+	s->open = NULL;
+	s->carried = b;
+	return b;
+}
+
+void shard_settle(struct shard *s, struct batch *b)
+{
+	b->next = NULL;
+	*s->settled_last = b;
+	s->settled_last = &b->next;
+	s->settled_pairs += b->pairs;
+}
+
+void shard_published(struct shard *s, struct batch *b, enum publish_result result, int64_t now_ms,
+                     struct shard_update *u)
+{
+	b->carried = false;
+	bool current = b->epoch == atomic_load(&s->epoch);
+	if (s->carried == b && (!current || result == PUBLISH_COMMITTED))
+		s->carried = NULL;
+	if (!current) {
+		s->setting->queued_records -= b->records;
+		batch_free(b);
+		return;
+	}
+	if (result == PUBLISH_ABORTED)
+		return;
+	if (result == PUBLISH_UNKNOWN) {
+		shard_restart(s, "the outcome of a transaction is not known", 0, now_ms, u);
+		return;
+	}
+	s->setting->queued_records -= b->records;
+	s->setting->stats->outputs += b->outgoing_count;
+	s->output_cursor = b->after.position;
+	s->metadata.output_number = b->output_number;
+	s->metadata.logic = b->after.logic;
+	for (unsigned i = 0; s->timers_known && i < b->due_count; i++)
+		timers_add(&s->timers, b->dues[i].member, b->dues[i].due_ms);
+	shard_settle(s, b);
+}
+
+/* ---- flushing --------------------------------------------------------------- */
+
+static bool write_same(const void *item, const void *key)
+{
+	const struct batch_write *a = item, *b = key;
+	return a->whole == b->whole && a->write.kind == b->write.kind &&
+	       str_eq(a->write.key, b->write.key) &&
+	       (a->whole || str_eq(a->write.pairs[0].name, b->write.pairs[0].name));
+}
+
+/* The writes of the batches, the latest of each once. */
+static void gather_writes(struct flush_call *call, struct table *latest)
+{
+	unsigned all = 0, n = 0;
+	for (struct batch *b = call->batches; b; b = b->next)
+		all += b->write_count;
+	call->writes = malloc((all + 1) * sizeof(struct write *));
+	must(call->writes);
+	table_clear(latest);
+	for (struct batch *b = call->batches; b; b = b->next) {
+		for (unsigned i = 0; i < b->write_count; i++) {
+			struct batch_write *w = &b->writes[i];
+			struct batch_write *older = table_find(latest, w->identity, write_same, w);
+			if (older) {
+				older->write.pairs = w->write.pairs;
+				older->write.pair_count = w->write.pair_count;
+				continue;
+			}
+			table_add(latest, w->identity, w);
+			call->writes[n++] = &w->write;
+		}
+	}
+	call->flush.writes = call->writes;
+	call->flush.write_count = n;
+}
+
+static void fill_meta(const struct shard *s, struct flush_call *call)
+{
+	call->flush.partition = s->partition;
+	call->flush.expect = s->input_cursor;
+	call->flush.meta = (struct shard_meta){
+		.state = META_WHOLE,
+		.input_cursor = call->after.position,
+		.logic_version = call->after.logic,
+		.reference_pin = call->after.pin,
+		.watermark_ms = call->after.watermark_ms,
+		.broker_ms = call->after.broker_ms,
+		.partitions = s->partitions,
+		.rebuilding = call->after.position < s->output_cursor,
+		.trying = -1,
+	};
+}
+
+static struct flush_call *build_flush(struct shard *s)
+{
+	struct flush_call *call = calloc(1, sizeof(*call));
+	must(call);
+	call->after = s->flushed;
+	unsigned pairs = 0;
+	struct batch **last = &call->batches;
+	while (s->settled && (pairs == 0 || pairs + s->settled->pairs <= LIMIT_FLUSH_PAIRS)) {
+		struct batch *b = s->settled;
+		s->settled = b->next;
+		b->next = NULL;
+		*last = b;
+		last = &b->next;
+		pairs += b->pairs;
+		s->settled_pairs -= b->pairs;
+		call->after = b->after;
+	}
+	if (!s->settled)
+		s->settled_last = &s->settled;
+	gather_writes(call, s->setting->coalesce);
+	fill_meta(s, call);
+	return call;
+}
+
+static bool flush_is_due(const struct shard *s, int64_t now_ms)
+{
+	const struct process_options *o = s->setting->options;
+	if (s->state == SHARD_STOPPING)
+		return !s->carried && !s->release_sent;
+	if (!s->settled)
+		return s->flush_due;
+	int64_t interval = s->caught_up ? o->flush_interval_ms : o->flush_interval_max_ms;
+	return s->settled_pairs >= LIMIT_FLUSH_PAIRS / 2 || now_ms - s->flushed_ms >= interval;
+}
+
+struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)
+{
+	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED && s->state != SHARD_STOPPING)
+		return NULL;
+	if (s->flushing) {
+		if (s->flush_sent || now_ms < s->retry_ms)
+			return NULL;
+	} else {
+		if (!flush_is_due(s, now_ms))
+			return NULL;
+		s->flushing = build_flush(s);
+		s->flush_due = false;
+	}
+	if (s->state == SHARD_STOPPING && !s->settled)
+		s->flushing->flush.release = s->release_sent = true;
+	s->flushing->flush.ticket = ++s->setting->last_ticket;
+	s->flushing->sent_ms = now_ms;
+	s->flush_sent = true;
+	return s->flushing;
+}
+
+static void let_go(struct shard *s, struct shard_update *u)
+{
+	bool claiming = s->state == SHARD_FENCE || s->state == SHARD_CURSOR || s->state == SHARD_WIPE ||
+	                s->state == SHARD_REFERENCE || s->state == SHARD_REFUSED;
+	if (claiming && !s->lost)
+		u->asks |= ASK_UNCLAIM;
+	shard_drop(s, u);
+	s->owned = s->lost = s->revoking = false;
+	u->asks |= ASK_UNASSIGN;
+}
+
+void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+{
+	struct flush_call *call = s->flushing;
+	if (!call || call->flush.ticket != h->ticket)
+		return;
+	if (h->store == STORE_KEPT) {
+		s->flush_sent = false;
+		s->retry_ms = now_ms + KEPT_RETRY_MS;
+		if (s->state == SHARD_RUNNING) {
+			shard_set_state(s, SHARD_PAUSED, now_ms);
+			snprintf(s->words, sizeof(s->words), "Redis does not take the flush: %s",
+			         h->words ? h->words : "");
+		}
+		return;
+	}
+	bool released = call->flush.release;
+	s->flushing = NULL;
+	s->flush_sent = false;
+	s->flushed_ms = s->checked_ms = now_ms;
+	if (s->state == SHARD_PAUSED) {
+		shard_set_state(s, SHARD_RUNNING, now_ms);
+		s->words[0] = '\0';
+	}
+	if (h->store == STORE_OK) {
+		s->input_cursor = call->after.position;
+		s->flushed = call->after;
+		if (released)
+			let_go(s, u);
+	} else if (s->state == SHARD_STOPPING) {
+		let_go(s, u);
+	} else {
+		s->setting->stats->flush_refusals++;
+		shard_restart(s, h->store == STORE_REFUSED ? NOT_OURS : "a flush had no answer", 0, now_ms, u);
+	}
+	flush_call_free(call);
+}
+
+/* ---- what happens ------------------------------------------------------------ */
+
+static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	s->revoking = true;
+	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED) {
+		if (s->carried && s->carried->carried)
+			shard_set_state(s, SHARD_STOPPING, now_ms);
+		else
+			let_go(s, u);
+		s->release_sent = true; /* nothing of ours to release */
+		s->stopping_ms = now_ms;
+		return;
+	}
+	if (s->chunk.busy)
+		u->asks |= ASK_GIVE_BACK;
+	chunk_clear(&s->chunk);
+	s->load_ticket = 0;
+	forget_batch(s, s->open);
+	forget_batch(s, s->ready);
+	s->open = s->ready = NULL;
+	if (s->carried && !s->carried->carried) {
+		forget_batch(s, s->carried);
+		s->carried = NULL;
+	}
+	s->release_sent = false;
+	s->stopping_ms = now_ms;
+	shard_set_state(s, SHARD_STOPPING, now_ms);
+}
+
+static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+{
+	if (h->ticket != s->load_ticket || !s->load_ticket)
+		return;
+	s->load_ticket = 0;
+	struct chunk *c = &s->chunk;
+	if (h->load.result == STORE_REFUSED && (s->flushing || s->input_cursor != s->load_cursor)) {
+		shard_ask_load(s, now_ms, u); /* our own flush overtook it */
+		return;
+	}
+	if (h->load.result == STORE_REFUSED) {
+		shard_restart(s, NOT_OURS, 0, now_ms, u);
+		return;
+	}
+	if (h->load.result != STORE_OK) {
+		shard_restart(s, "a load had no answer", KEPT_RETRY_MS, now_ms, u);
+		return;
+	}
+	for (unsigned i = 0; i < c->missing_count; i++) {
+		if (cell_load(c->missing[i], &h->load.values[i], &c->memory))
+			continue;
+		log_error("entity_unreadable", LOG_STR("topic", s->setting->batches->topic),
+		          LOG_INT("partition", s->partition),
+		          LOG_TEXT("entity", c->missing[i]->entity->name), LOG_END);
+		snprintf(s->words, sizeof(s->words), "an entity in Redis is not what this build writes: "
+		                                     "remove the shard's meta key to have it rebuilt");
+		shard_drop(s, u);
+		s->retry_ms = now_ms + 5000;
+		shard_set_state(s, SHARD_REFUSED, now_ms);
+		return;
+	}
+	c->missing_count = 0;
+	shard_fold(s, now_ms, u);
+}
+
+static void checked(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+{
+	if (h->ticket != s->check_ticket || !s->check_ticket)
+		return;
+	s->check_ticket = 0;
+	s->checked_ms = now_ms;
+	if (!rc_ok(h->rc) || s->flushing || s->input_cursor != s->check_cursor)
+		return;
+	int64_t found = h->meta.state == META_WHOLE ? h->meta.input_cursor : -1;
+	if (found != s->input_cursor || h->meta.state == META_TORN)
+		shard_restart(s, NOT_OURS, 0, now_ms, u);
+}
+
+static void due_read(struct shard *s, const struct happening *h)
+{
+	if (h->ticket != s->due_ticket || !rc_ok(h->rc))
+		return;
+	s->due_ticket = 0;
+	s->timers_known = true;
+	for (unsigned i = 0; i < h->due.count; i++)
+		timers_add(&s->timers, h->due.entries[i].member, h->due.entries[i].due_ms);
+}
+
+static void trouble(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+{
+	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED)
+		return;
+	shard_drop(s, u);
+	snprintf(s->words, sizeof(s->words), "the log cannot be read: %s", h->words ? h->words : "");
+	log_error("shard_refused", LOG_STR("topic", s->setting->batches->topic),
+	          LOG_INT("partition", s->partition), LOG_TEXT("reason", s->words), LOG_END);
+	s->retry_ms = now_ms + 5000;
+	shard_set_state(s, SHARD_REFUSED, now_ms);
+}
+
+static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	s->owned = true;
+	s->lost = s->revoking = false;
+	s->failures = 0;
+	shard_restart(s, "assigned", 0, now_ms, u);
+}
+
+void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+{
+	if (h->kind == HAPPENED_ASSIGNED) {
+		assigned(s, now_ms, u);
+		return;
+	}
+	if (!s->owned)
+		return;
+	switch (h->kind) {
+	case HAPPENED_REVOKED:
+		stop(s, now_ms, u);
+		break;
+	case HAPPENED_LOST:
+		s->lost = true;
+		let_go(s, u);
+		break;
+	case HAPPENED_CLAIMED:
+	case HAPPENED_FENCED:
+	case HAPPENED_CURSOR:
+	case HAPPENED_WIPED:
+		shard_claim_step(s, h, now_ms, u);
+		break;
+	case HAPPENED_LOADED:
+		loaded(s, h, now_ms, u);
+		break;
+	case HAPPENED_FLUSHED:
+		shard_flushed(s, h, now_ms, u);
+		break;
+	case HAPPENED_CHECKED:
+		checked(s, h, now_ms, u);
+		break;
+	case HAPPENED_DUE:
+		due_read(s, h);
+		break;
+	case HAPPENED_APPENDED:
+		if (h->ticket == s->append_ticket)
+			s->appending = false;
+		break;
+	case HAPPENED_TROUBLE:
+		trouble(s, h, now_ms, u);
+		break;
+	case HAPPENED_ASSIGNED:
+	case HAPPENED_PUBLISHED:
+	case HAPPENED_REOPENED:
+	case HAPPENED_REFERENCE:
+		break;
+	}
+}
+
+/* ---- time ---------------------------------------------------------------------- */
+
+static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
+{
+	if (s->awaited_pin >= 0 || (s->chunk.busy && !s->load_ticket))
+		shard_fold(s, now_ms, u);
+	const struct timer *first = timers_first(&s->timers);
+	if (first && first->due_ms <= wall_ms && s->caught_up && !s->appending && !s->setting->draining &&
+	    s->standing.position >= s->output_cursor) {
+		s->appending = true;
+		s->append_ticket = ++s->setting->last_ticket;
+		u->asks |= ASK_APPEND;
+	}
+	bool idle = !s->flushing && !s->check_ticket && s->input_cursor >= 0;
+	if (idle && now_ms - s->checked_ms >= s->setting->options->idle_check_ms) {
+		s->check_ticket = ++s->setting->last_ticket;
+		s->check_cursor = s->input_cursor;
+		u->asks |= ASK_CHECK;
+	}
+}
+
+static void tick_stopping(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	bool waits = s->carried || (s->flushing && s->flush_sent) || !s->release_sent;
+	if (!waits || now_ms - s->stopping_ms > s->setting->options->revoke_flush_ms)
+		let_go(s, u);
+}
+
+void shard_tick(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
+{
+	if (!s->owned)
+		return;
+	if (s->state == SHARD_RUNNING || s->state == SHARD_PAUSED)
+		tick_running(s, now_ms, wall_ms, u);
+	else if (s->state == SHARD_STOPPING)
+		tick_stopping(s, now_ms, u);
+	else
+		shard_claim_tick(s, now_ms, u);
+}
+
+bool shard_is_quiet(const struct shard *s)
+{
+	return !s->owned || (!s->chunk.busy && !s->carried && !s->ready && !s->open && !s->settled &&
+	                     !s->flushing && !s->flush_due);
+}
+
+void shard_status_of(const struct shard *s, struct shard_status *out)
+{
+	*out = (struct shard_status){
+		.partition = s->partition,
+		.state = s->state,
+		.words = s->words,
+		.position = s->standing.position,
+		.input_cursor = s->input_cursor,
+		.output_cursor = s->output_cursor,
+		.log_end = s->log_end,
+		.watermark_ms = s->standing.watermark_ms,
+		.broker_ms = s->standing.broker_ms,
+		.reference_pin = s->standing.pin,
+		.since_ms = s->since_ms,
+		.logic_version = s->standing.logic,
+		.output_number = s->metadata.output_number,
+		.dirty = s->settled_pairs,
+		.rebuilding = s->standing.position < s->output_cursor,
+	};
+}

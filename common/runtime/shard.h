@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One shard's part of the commit protocol, as step functions without I/O.
+ *
+ * What happened goes in: an answer of a port, records, an ended transaction, the
+ * time. What shall be done comes out as bits in a struct shard_update, for the
+ * process to carry out in the order of enum shard_ask. Positions always hold
+ *     position >= output cursor K >= input cursor R
+ * but while replaying, when position < K and outputs are dropped. Everything in
+ * memory belongs to the claim epoch; shard_restart() (A1) raises it and throws
+ * all of it away.
+ *
+ * Source of the rules: DESIGN section 4; docs/ARCHITECTURE.md says where the
+ * order of A1 and A2 differs from it and why.
+ */
+#ifndef TALLY_RUNTIME_SHARD_H
+#define TALLY_RUNTIME_SHARD_H
+
+#include <stdatomic.h>
+
+#include "common/runtime/batch.h"
+#include "common/runtime/cursor.h"
+#include "common/runtime/intake.h"
+#include "common/runtime/process.h"
+#include "common/runtime/timers.h"
+
+enum shard_ask {
+	ASK_GIVE_BACK = 1 << 0, /* chunk.taken goes back to the broker */
+	ASK_CLAIM = 1 << 1,     /* store.claim */
+	ASK_FENCE = 1 << 2,     /* broker.fence with meta.claimer */
+	ASK_CURSOR = 1 << 3,    /* broker.read_cursor */
+	ASK_WIPE = 1 << 4,      /* store.wipe */
+	ASK_REFERENCE = 1 << 5, /* the reference topic is to be read further */
+	ASK_START = 1 << 6,     /* broker.start at shard.position */
+	ASK_DUE = 1 << 7,       /* store.read_due */
+	ASK_LOAD = 1 << 8,      /* store.load of chunk.missing */
+	ASK_FLUSH = 1 << 9,     /* store.flush of shard.flushing */
+	ASK_CHECK = 1 << 10,    /* store.check */
+	ASK_APPEND = 1 << 11,   /* broker.append of the first timer */
+	ASK_UNCLAIM = 1 << 12,  /* store.claim with no name: a claim that came to nothing */
+	ASK_UNASSIGN = 1 << 13, /* broker.unassign */
+};
+
+struct shard_update {
+	unsigned asks;
+};
+
+/* Settled batches on their way into Redis. Lives until its answer came. */
+struct flush_call {
+	struct flush_call *next;
+	struct flush flush;
+	const struct write **writes;
+	struct batch *batches;
+	struct standing after;
+	int64_t sent_ms;
+	bool orphan; /* the shard does not wait for it any more */
+};
+
+/* What all shards of a process share. */
+struct shard_setting {
+	const struct worker *worker;
+	const struct process_options *options;
+	const struct batch_setting *batches;
+	const struct reference_store *reference;
+	struct process_stats *stats;
+	char transactional_id[META_TEXT_BYTES]; /* of the producer in use; "" while there is none */
+	uint64_t last_ticket;
+	unsigned owned;          /* shards */
+	unsigned queued_records; /* folded, not yet committed */
+	struct table *coalesce;  /* scratch for building flushes */
+	bool draining;
+};
+
+struct shard {
+	struct shard_setting *setting;
+	int32_t partition;
+	int32_t partitions;
+	bool owned, lost, revoking;
+	enum shard_state state;
+	char words[200];
+	int64_t since_ms, retry_ms;   /* monotonic; retry: when to try again, 0: now */
+	unsigned failures;            /* in a row, for the backoff */
+	_Atomic uint32_t epoch;
+	uint64_t ticket;              /* of the answer that the claim waits for */
+
+	struct shard_meta meta;       /* as found when claiming */
+	struct cursor_metadata metadata; /* at K */
+	int64_t output_cursor;        /* K */
+	int64_t input_cursor;         /* R; -1: absent in Redis */
+	struct standing standing;     /* folded up to */
+	struct standing flushed;      /* as it was at R */
+	uint64_t output_number;       /* of the last output folded */
+	int64_t log_end;
+	bool caught_up;
+
+	struct cache cache;
+	struct timers timers;
+	bool timers_known, appending;
+	uint64_t due_ticket, append_ticket;
+
+	struct chunk chunk;
+	uint64_t load_ticket;         /* 0: no load under way */
+	int64_t load_sent_ms, load_cursor; /* R when it was sent */
+	int64_t awaited_pin;          /* the fold stands before a marker of this pin; -1 */
+	int64_t awaited_since_ms;
+
+	struct batch *carried;        /* in a transaction, or to go into one again */
+	struct batch *ready;          /* sealed, waiting */
+	struct batch *open;           /* being folded */
+	struct batch *settled, **settled_last; /* committed, waiting for a flush */
+	unsigned settled_pairs;
+	struct flush_call *flushing;
+	bool flush_sent;              /* false: kept, to be sent again */
+	bool flush_due;               /* R is to be written even if nothing changed */
+	bool release_sent;
+	int64_t flushed_ms, checked_ms, stopping_ms;
+	uint64_t check_ticket;
+	int64_t check_cursor;         /* R when the check was sent */
+};
+
+void shard_init(struct shard *, struct shard_setting *, int32_t partition);
+void shard_release(struct shard *);
+
+/* A1: throws away what is in memory and starts over; `why` goes to the log. */
+void shard_restart(struct shard *, const char *why, int64_t delay_ms, int64_t now_ms,
+                   struct shard_update *);
+/* Goes on with what the answer allows; late answers (other tickets) are ignored. */
+void shard_happened(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
+/* Time passed, the reference store grew, or a transaction ended: go on where possible. */
+void shard_tick(struct shard *, int64_t now_ms, int64_t wall_ms, struct shard_update *);
+
+/* May records be taken for it now? until: the offset that the take must stay below. */
+bool shard_wants_records(const struct shard *, int64_t *until);
+/* chunk.taken was filled. */
+void shard_taken(struct shard *, int64_t now_ms, struct shard_update *);
+
+/* The batch that may go into the next transaction, sealed; NULL: none. eager: also one that only
+ * moves the position. */
+struct batch *shard_next_batch(struct shard *, bool eager, int64_t now_ms);
+/* The transaction that carried the shard's batch ended. Frees the batch if nobody needs it. */
+void shard_published(struct shard *, struct batch *, enum publish_result, int64_t now_ms,
+                     struct shard_update *);
+
+/* A flush to be sent now, built from settled batches, or NULL. */
+struct flush_call *shard_next_flush(struct shard *, int64_t now_ms);
+void flush_call_free(struct flush_call *);
+
+/* Nothing is under way and nothing is unflushed. */
+bool shard_is_quiet(const struct shard *);
+void shard_status_of(const struct shard *, struct shard_status *);
+
+/* Inside the protocol (shard*.c only). */
+void shard_set_state(struct shard *, enum shard_state, int64_t now_ms);
+void shard_drop(struct shard *, struct shard_update *);
+void shard_claim_step(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
+void shard_claim_tick(struct shard *, int64_t now_ms, struct shard_update *);
+void shard_flushed(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
+/* Seals it and gives it the metadata that K will have after it. */
+void shard_seal(struct shard *, struct batch *);
+void shard_settle(struct shard *, struct batch *);
+void shard_fold(struct shard *, int64_t now_ms, struct shard_update *);
+void shard_ask_load(struct shard *, int64_t now_ms, struct shard_update *);
+
+#endif

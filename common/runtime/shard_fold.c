@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * B1 to B3 of a shard: from taken records to a batch.
+ *
+ * A chunk is decoded, its cold entities are loaded, its items are folded one by
+ * one into the open batch. The fold stops only between records: for a load, or
+ * before a marker whose reference data is not read yet, and goes on from there.
+ */
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/runtime/shard.h"
+#include "events.h"
+
+#define SETTLED_PAIRS_MOST (4 * LIMIT_FLUSH_PAIRS) /* unflushed: no more is taken */
+#define BATCH_MEMORY_MOST (6 * 1024 * 1024)
+#define FORGED_PIN_MS 30000 /* a marker of a pin that nobody wrote is passed over after this */
+#define FIGURES_WEIGHT 6    /* values an entity of figures writes, about */
+
+/* ---- what a fold is given ----------------------------------------------------- */
+
+void *view_at(struct view *v, unsigned n)
+{
+	must(n < v->count);
+	return v->cells[n]->record;
+}
+
+bool view_exists(const struct view *v, unsigned n)
+{
+	must(n < v->count);
+	return v->cells[n]->exists;
+}
+
+struct str view_keep(struct view *v, unsigned n, struct str text)
+{
+	must(n < v->count);
+	return arena_str(&v->cells[n]->memory, text);
+}
+
+void *view_push(struct view *v, unsigned n, struct list *list, size_t item_size)
+{
+	must(n < v->count);
+	if (list->count == list->room) {
+		uint32_t room = list->room ? list->room * 2 : 2;
+		void *items = arena_alloc(&v->cells[n]->memory, room * item_size);
+		if (list->count)
+			memcpy(items, list->items, list->count * item_size);
+		list->items = items;
+		list->room = room;
+	}
+	void *item = (char *)list->items + list->count++ * item_size;
+	memset(item, 0, item_size);
+	return item;
+}
+
+/* ---- the open batch ------------------------------------------------------------- */
+
+static struct batch *open_batch(struct shard *s, int64_t now_ms)
+{
+	if (!s->open)
+		s->open = batch_new(s->setting->batches, s->partition, atomic_load(&s->epoch), &s->standing,
+		                    s->output_number, s->standing.position < s->output_cursor, now_ms);
+	return s->open;
+}
+
+static bool batch_is_full(const struct shard *s, const struct batch *b)
+{
+	return b->records >= s->setting->options->batch_records ||
+	       b->pairs + b->changed_count * FIGURES_WEIGHT >= LIMIT_BATCH_PAIRS * FIGURES_WEIGHT ||
+	       b->pairs >= LIMIT_BATCH_PAIRS || b->memory.total >= BATCH_MEMORY_MOST;
+}
+
+/* Brings the batch up to where the fold stands; below K it is settled at once. */
+static void close_step(struct shard *s)
+{
+	struct batch *b = s->open;
+	if (!b)
+		return;
+	b->after = s->standing;
+	s->output_number = b->output_number;
+	if (b->suppressed) {
+		s->open = NULL;
+		batch_seal(b);
+		shard_settle(s, b);
+	} else if (batch_is_full(s, b) && !s->ready) {
+		shard_seal(s, b);
+		s->open = NULL;
+		s->ready = b;
+	}
+}
+
+/* ---- items ------------------------------------------------------------------------ */
+
+static void count_record(struct shard *s, struct batch *b, const struct message *m)
+{
+	if (s->standing.position > m->offset)
+		return;
+	s->standing.position = m->offset + 1;
+	s->standing.broker_ms = m->broker_ms;
+	s->setting->stats->records++;
+	b->records++;
+	if (!b->suppressed)
+		s->setting->queued_records++;
+}
+
+static void refuse_item(struct shard *s, struct batch *b, const struct item *item, enum reason reason,
+                        const char *path)
+{
+	s->setting->stats->rejected[reason]++;
+	batch_refuse(b, &(struct refused){ .message = item->message,
+	                                   .value = item->value,
+	                                   .offset = item->message->offset,
+	                                   .reason = reason,
+	                                   .path = path });
+}
+
+static void mark_changed(struct shard *s, struct batch *b, const struct item *item)
+{
+	for (unsigned i = 0; i < item->cell_count; i++) {
+		struct cell *cell = s->chunk.cells[item->first_cell + i];
+		cell->changed_at = item->message->offset + 1;
+		batch_changed(b, cell);
+	}
+}
+
+static void finish_verdict(struct shard *s, struct batch *b, struct item *item, struct verdict verdict)
+{
+	struct process_stats *stats = s->setting->stats;
+	switch (verdict.kind) {
+	case VERDICT_APPLY:
+		stats->applied++;
+		mark_changed(s, b, item);
+		if (item->event.has_time && item->event.time_ms > s->standing.watermark_ms)
+			s->standing.watermark_ms = item->event.time_ms;
+		break;
+	case VERDICT_SKIP:
+		stats->skipped++;
+		break;
+	case VERDICT_REJECT:
+		if (!item->value.ptr || s->setting->worker->internal)
+			item->value = item->message->value;
+		refuse_item(s, b, item, verdict.reason, verdict.note);
+		break;
+	}
+}
+
+static void fold_event(struct shard *s, struct batch *b, struct item *item, fold_fn *fold)
+{
+	struct view view = { s->chunk.cells + item->first_cell, item->cell_count };
+	struct effects effects = { b, &item->event };
+	struct reference reference = { s->setting->reference, s->standing.pin, s->standing.logic };
+	b->source_place = str_of(NULL, 0);
+	s->setting->stats->events++;
+	finish_verdict(s, b, item, fold(&item->event, &view, &reference, &effects));
+}
+
+/* An instant later than the record's broker timestamp, or one the entity does not expect, is not
+ * ours (a repeated, stale or forged one). */
+static void fold_timer(struct shard *s, struct batch *b, struct item *item)
+{
+	const struct tallyworks_timer_due *due = item->event.data;
+	const struct cell *cell = s->chunk.cells[item->first_cell];
+	s->setting->stats->timers++;
+	if (due->due_ms <= item->event.broker_ms && cell->entity->due_ms(cell->record) == due->due_ms &&
+	    s->setting->worker->on_timer)
+		fold_event(s, b, item, s->setting->worker->on_timer);
+}
+
+/* False: the reference data up to the pin is not read yet. */
+static bool fold_reference(struct shard *s, const struct item *item, int64_t now_ms)
+{
+	const struct tallyworks_reference_advanced *marker = item->event.data;
+	if (marker->pin <= s->standing.pin)
+		return true;
+	if (marker->pin >= reference_store_next(s->setting->reference)) {
+		if (s->awaited_pin != marker->pin)
+			s->awaited_since_ms = now_ms;
+		s->awaited_pin = marker->pin;
+		if (now_ms - s->awaited_since_ms < FORGED_PIN_MS)
+			return false;
+	}
+	s->awaited_pin = -1;
+	if (reference_store_is_end(s->setting->reference, marker->pin))
+		s->standing.pin = marker->pin;
+	else
+		log_warn("marker_ignored", LOG_STR("topic", s->setting->batches->topic),
+		         LOG_INT("partition", s->partition), LOG_INT("offset", item->message->offset),
+		         LOG_INT("pin", marker->pin), LOG_END);
+	return true;
+}
+
+static void fold_logic(struct shard *s, const struct item *item)
+{
+	const struct tallyworks_logic_advanced *order = item->event.data;
+	if (str_eq_c(order->worker, s->setting->worker->name) && order->version > s->standing.logic &&
+	    order->version <= s->setting->worker->logic_version)
+		s->standing.logic = (uint32_t)order->version;
+}
+
+static bool is_skipped(const struct shard *s, int64_t offset)
+{
+	for (unsigned i = 0; i < s->metadata.skipped_count; i++) {
+		if (s->metadata.skipped[i] == offset)
+			return true;
+	}
+	return false;
+}
+
+static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
+{
+	if (item->kind == ITEM_REFERENCE && !fold_reference(s, item, now_ms))
+		return false;
+	struct batch *b = open_batch(s, now_ms);
+	must_set_position(s->setting->batches->topic.ptr, s->partition, item->message->offset);
+	count_record(s, b, item->message);
+	if (is_skipped(s, item->message->offset)) {
+		refuse_item(s, b, item, REASON_POISON, "");
+		return true;
+	}
+	switch (item->kind) {
+	case ITEM_EVENT:
+		fold_event(s, b, item, item->input->fold);
+		break;
+	case ITEM_BAD:
+		refuse_item(s, b, item, item->fault.reason, item->fault.path);
+		break;
+	case ITEM_TIMER:
+		fold_timer(s, b, item);
+		break;
+	case ITEM_LOGIC:
+		fold_logic(s, item);
+		break;
+	case ITEM_REFERENCE:
+	case ITEM_IGNORED:
+		break;
+	}
+	return true;
+}
+
+/* ---- chunks -------------------------------------------------------------------------- */
+
+void shard_ask_load(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	s->load_ticket = ++s->setting->last_ticket;
+	s->load_sent_ms = now_ms;
+	s->load_cursor = s->input_cursor;
+	u->asks |= ASK_LOAD;
+}
+
+static void finish_chunk(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	struct chunk *c = &s->chunk;
+	int64_t next = c->taken.next_offset;
+	if (s->standing.position < s->output_cursor && next > s->output_cursor)
+		next = s->output_cursor;
+	if (next > s->standing.position) {
+		open_batch(s, now_ms);
+		s->standing.position = next;
+	}
+	if (next > s->log_end)
+		s->log_end = next;
+	s->caught_up = c->taken.at_end;
+	close_step(s);
+	chunk_clear(c);
+	u->asks |= ASK_GIVE_BACK;
+	unsigned owned = s->setting->owned ? s->setting->owned : 1;
+	s->cache.limit = s->setting->options->cache_entities / owned;
+	cache_evict(&s->cache, s->input_cursor);
+}
+
+/* Goes on with the chunk as far as it can. */
+void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	struct chunk *c = &s->chunk;
+	if (!c->busy || s->load_ticket)
+		return;
+	struct intake_setting intake = { s->setting->worker, s->setting->batches->topic, s->partition,
+		                             s->partitions };
+	for (;;) {
+		for (; c->folded < c->item_count; c->folded++) {
+			if (fold_item(s, &c->items[c->folded], now_ms))
+				continue;
+			close_step(s);
+			u->asks |= ASK_REFERENCE;
+			return;
+		}
+		if (c->decoded == c->taken.count)
+			break;
+		struct reference reference = { s->setting->reference, s->standing.pin, s->standing.logic };
+		chunk_decode(c, &intake, &s->cache, &reference);
+		if (c->missing_count) {
+			close_step(s);
+			shard_ask_load(s, now_ms, u);
+			return;
+		}
+	}
+	finish_chunk(s, now_ms, u);
+}
+
+bool shard_wants_records(const struct shard *s, int64_t *until)
+{
+	*until = s->standing.position < s->output_cursor ? s->output_cursor : INT64_MAX;
+	return s->owned && s->state == SHARD_RUNNING && !s->chunk.busy && !s->ready &&
+	       s->settled_pairs < SETTLED_PAIRS_MOST;
+}
+
+void shard_taken(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	s->chunk.busy = true;
+	shard_fold(s, now_ms, u);
+}
