@@ -117,3 +117,14 @@ function(tally_generate)
   add_custom_target(tally_generated DEPENDS "${TALLY_GENERATED}/events.c"
                                             "${TALLY_GENERATED}/events.h")
 endfunction()
+
+# tally_embed(NAME FILE HEADER): generated/NAME.c with the file's bytes as the array NAME.
+function(tally_embed name file header)
+  add_custom_command(
+    OUTPUT "${TALLY_GENERATED}/${name}.c"
+    COMMAND "${TALLY_PYTHON}" "${CMAKE_SOURCE_DIR}/cmake/embed.py" "${CMAKE_SOURCE_DIR}/${file}"
+            ${name} ${header} "${TALLY_GENERATED}/${name}.c"
+    DEPENDS "${CMAKE_SOURCE_DIR}/${file}" "${CMAKE_SOURCE_DIR}/cmake/embed.py"
+    COMMENT "Embedding ${file}"
+    VERBATIM)
+endfunction()

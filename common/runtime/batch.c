@@ -426,7 +426,7 @@ static void write_figures(struct batch *b, struct cell *cell, struct str key)
 			continue;
 		pairs[n].name = type->fields[f].name;
 		pairs[n].value = value ? number_text(b, (uint64_t)value) : str_of(NULL, 0);
-		cell->stored = value ? cell->stored | bit : cell->stored & ~bit;
+		cell->stored |= bit; /* also where it is removed: a later write may replace this one */
 		n++;
 	}
 	if (n)

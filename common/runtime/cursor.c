@@ -25,7 +25,7 @@ static bool field(struct str *rest, const char *name, struct str *value)
 	struct str word = str_split(rest, ' ');
 	struct str key = str_split(&word, '=');
 	*value = word;
-	return str_eq_c(key, name);
+	return word.ptr && str_eq_c(key, name);
 }
 
 static bool number(struct str *rest, const char *name, int64_t least, int64_t *out)

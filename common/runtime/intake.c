@@ -51,7 +51,7 @@ static struct item *add_item(struct chunk *c, enum item_kind kind, const struct 
 {
 	c->items = room_for_one(c->items, c->item_count, &c->item_room, sizeof(*c->items));
 	struct item *item = &c->items[c->item_count++];
-	*item = (struct item){ .kind = kind, .message = m, .value = m->value, .first_cell = c->cell_count };
+	*item = (struct item){ .kind = kind, .message = m, .first_cell = c->cell_count };
 	item->event.at.offset = m->offset;
 	return item;
 }
@@ -133,7 +133,8 @@ static void decode_control(struct chunk *c, const struct message *m, const struc
 		return;
 	const struct tallyworks_timer_due *due = item->event.data;
 	const struct entity *entity = entity_named(s->worker, due->kind);
-	if (!entity || !entity->due_ms) {
+	if (!entity || !entity->due_ms ||
+	    hash_partition(entity->owner(due->id), s->partitions) != s->partition) {
 		item->kind = ITEM_IGNORED;
 		return;
 	}
@@ -181,13 +182,16 @@ static void decode_event(struct chunk *c, const struct message *m, const struct 
 	}
 }
 
-static void keep_entry_text(struct chunk *c, struct item *item, yyjson_val *entry)
+struct str chunk_item_value(struct chunk *c, const struct item *item)
 {
 	size_t len;
-	char *text = yyjson_val_write(entry, 0, &len);
+	if (!item->entry)
+		return item->message->value;
+	char *text = yyjson_val_write(item->entry, 0, &len);
 	must(text);
-	item->value = arena_str(&c->memory, str_of(text, len));
+	struct str value = arena_str(&c->memory, str_of(text, len));
 	free(text);
+	return value;
 }
 
 static void decode_block(struct chunk *c, const struct message *m, const struct intake_setting *s,
@@ -206,6 +210,7 @@ static void decode_block(struct chunk *c, const struct message *m, const struct 
 		struct item *item = add_item(c, ITEM_EVENT, m);
 		void *data = arena_alloc(&c->memory, input->data->size);
 		item->input = input;
+		item->entry = entry;
 		item->event = (struct event){
 			.at = { s->topic, s->partition, m->offset, n },
 			.broker_ms = m->broker_ms,
@@ -214,13 +219,20 @@ static void decode_block(struct chunk *c, const struct message *m, const struct 
 			.raw = m->value,
 			.data = data,
 		};
-		if (record_decode(input->data, entry, STR(""), data, &c->memory, &item->fault)) {
+		if (record_decode(input->data, entry, STR(""), data, &c->memory, &item->fault))
 			name_entities(c, item, reads);
-		} else {
+		else
 			item->kind = ITEM_BAD;
-			keep_entry_text(c, item, entry);
-		}
 	}
+}
+
+static bool is_skipped(const struct intake_setting *s, int64_t offset)
+{
+	for (unsigned i = 0; i < s->skipped_count; i++) {
+		if (s->skipped[i] == offset)
+			return true;
+	}
+	return false;
 }
 
 void chunk_decode(struct chunk *c, const struct intake_setting *s, struct cache *cache,
@@ -230,6 +242,10 @@ void chunk_decode(struct chunk *c, const struct intake_setting *s, struct cache 
 	while (c->decoded < c->taken.count) {
 		const struct message *m = &c->taken.messages[c->decoded++];
 		must_set_position(s->topic.ptr, s->partition, m->offset);
+		if (is_skipped(s, m->offset)) {
+			bad(add_item(c, ITEM_BAD, m), REASON_POISON, "");
+			continue;
+		}
 		if (is_control(m)) {
 			decode_control(c, m, s, &reads);
 			break;

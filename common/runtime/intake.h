@@ -28,7 +28,7 @@ enum item_kind {
 struct item {
 	enum item_kind kind;
 	const struct message *message;
-	struct str value; /* the entry's own JSON in a block (made when refused); else message->value */
+	struct yyjson_val *entry; /* in a block: the entry */
 	struct event event;
 	const struct input *input;
 	struct fault fault;
@@ -60,6 +60,8 @@ struct intake_setting {
 	const struct worker *worker;
 	struct str topic; /* with prefix */
 	int32_t partition, partitions;
+	const int64_t *skipped; /* offsets that are refused unread, as poison */
+	unsigned skipped_count;
 };
 
 void chunk_init(struct chunk *);
@@ -69,6 +71,8 @@ void chunk_clear(struct chunk *);
 /* Decodes on from chunk->decoded up to the end or behind the next control record. */
 void chunk_decode(struct chunk *, const struct intake_setting *, struct cache *,
                   const struct reference *);
+/* What goes to the DLQ for it: an entry of a block alone, else the message's value. */
+struct str chunk_item_value(struct chunk *, const struct item *);
 /* Nothing is left to decode or fold. */
 bool chunk_is_done(const struct chunk *);
 

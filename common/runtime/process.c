@@ -19,7 +19,7 @@
 #define REOPEN_RETRY_MS 500
 #define REFERENCE_POLL_MS 50
 #define IDLE_TURN_MS 200
-#define DUE_ENTRIES 1024
+#define TARGETS_RETRY_MS 100
 
 const int64_t duration_bounds_ms[DURATION_BUCKETS - 1] = { 1,   2,   5,    10,   20,   30,   50,   75,
 	                                                       100, 150, 250,  500,  1000, 2500, 10000 };
@@ -35,6 +35,7 @@ struct load_call {
 struct append_call {
 	struct append_call *next;
 	uint64_t ticket;
+	struct timer timer; /* its text is in memory */
 	struct arena memory;
 };
 
@@ -109,6 +110,7 @@ static void make_settings(struct process *p)
 		.options = &p->options,
 		.batches = &p->batch_setting,
 		.reference = p->reference,
+		.reference_end_ms = INT64_MIN / 2,
 		.stats = &p->stats,
 		.coalesce = &p->coalesce,
 	};
@@ -282,6 +284,7 @@ static void send_append(struct process *p, struct shard *s)
 	headers[0] = (struct header){ STR("content-type"), STR("application/cloudevents+json") };
 	headers[1] = (struct header){ STR("tw-control"), STR("1") };
 	call->ticket = s->append_ticket;
+	call->timer = (struct timer){ timer->due_ms, arena_str(a, timer->member) };
 	call->next = p->appends;
 	p->appends = call;
 	p->ports.broker.append(p->ports.broker.self, s->partition, call->ticket, arena_str(a, owner),
@@ -296,13 +299,13 @@ static void carry_out_claim(struct process *p, struct shard *s, unsigned asks)
 	if (asks & ASK_CLAIM)
 		st->claim(st->self, s->partition, s->ticket, p->shard_setting.transactional_id);
 	if (asks & ASK_FENCE)
-		b->fence(b->self, s->partition, s->ticket, s->meta.claimer);
+		b->fence(b->self, s->partition, s->ticket, s->unfenced);
 	if (asks & ASK_CURSOR)
 		b->read_cursor(b->self, s->partition, s->ticket);
 	if (asks & ASK_WIPE)
 		st->wipe(st->self, s->partition, s->partitions, s->ticket);
 	if (asks & ASK_UNCLAIM)
-		st->claim(st->self, s->partition, ++p->shard_setting.last_ticket, "");
+		st->claim(st->self, s->partition, ++p->shard_setting.last_ticket, s->unfenced);
 }
 
 static void carry_out(struct process *p, struct shard *s, struct shard_update *u, int64_t now_ms)
@@ -321,7 +324,7 @@ static void carry_out(struct process *p, struct shard *s, struct shard_update *u
 	if (asks & ASK_START)
 		b->start(b->self, s->partition, s->standing.position);
 	if (asks & ASK_DUE)
-		st->read_due(st->self, s->partition, s->due_ticket, DUE_ENTRIES);
+		st->read_due(st->self, s->partition, s->due_ticket, TIMERS_READ);
 	if (asks & ASK_LOAD)
 		send_load(p, s);
 	if (asks & ASK_CHECK)
@@ -361,14 +364,16 @@ static void published(struct process *p, const struct happening *h, int64_t now_
 	p->stats.unknown_outcomes += h->publish == PUBLISH_UNKNOWN;
 	add_duration(&p->stats.transaction, now_ms - p->publisher.begun_ms);
 	publisher_ended(&p->publisher, p->shards, p->shard_count, h->publish, now_ms, p->updates);
-	bool lost = h->publish == PUBLISH_UNKNOWN;
+	bool lost = h->publish == PUBLISH_UNKNOWN; /* and with it the name under which shards are claimed */
 	if (lost)
 		p->shard_setting.transactional_id[0] = '\0';
 	for (unsigned i = 0; i < p->shard_count; i++) {
 		struct shard *s = p->shards[i];
 		if (!s)
 			continue;
-		if (lost && s->owned && (s->state == SHARD_RUNNING || s->state == SHARD_PAUSED))
+		bool waits = s->state == SHARD_WAITING || s->state == SHARD_WIPE ||
+		             s->state == SHARD_STOPPING || s->state == SHARD_REFUSED;
+		if (lost && s->owned && !waits)
 			shard_restart(s, "the producer is gone", 0, now_ms, &p->updates[i]);
 		carry_out(p, s, &p->updates[i], now_ms);
 	}
@@ -380,6 +385,8 @@ static void reference_came(struct process *p, const struct happening *h)
 		reference_store_add(p->reference, &h->reference.messages[i]);
 	if (h->reference.next > reference_store_next(p->reference))
 		reference_store_set_next(p->reference, h->reference.next);
+	if (h->reference.at_end && rc_ok(h->rc))
+		p->shard_setting.reference_end_ms = p->reference_ms;
 	if (h->reference.at_end || !rc_ok(h->rc))
 		p->reading_reference = false;
 }
@@ -431,6 +438,9 @@ static void appended(struct process *p, const struct happening *h)
 	if (!call)
 		return;
 	*at = call->next;
+	struct shard *s = shard_at(p, h->partition);
+	if (!rc_ok(h->rc) && s->owned && s->append_ticket == h->ticket)
+		timers_add(&s->timers, call->timer.member, call->timer.due_ms);
 	arena_release(&call->memory);
 	free(call);
 }
@@ -496,8 +506,12 @@ static bool know_targets(struct process *p)
 
 static void open_producer(struct process *p, int64_t now_ms)
 {
-	if (p->publisher.state != PUBLISHER_CLOSED || now_ms < p->publisher.retry_ms || !know_targets(p))
+	if (p->publisher.state != PUBLISHER_CLOSED || now_ms < p->publisher.retry_ms)
 		return;
+	if (!know_targets(p)) {
+		p->publisher.retry_ms = now_ms + TARGETS_RETRY_MS;
+		return;
+	}
 	p->publisher.state = PUBLISHER_OPENING;
 	p->publisher.ticket = ++p->shard_setting.last_ticket;
 	p->ports.broker.reopen(p->ports.broker.self, p->publisher.ticket);
@@ -588,23 +602,29 @@ bool process_turn(struct process *p)
 	return more || taken == HAPPENINGS_A_TURN;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Only what time alone brings about: for the rest a happening wakes the host. */
 static int64_t shard_next_turn(const struct process *p, const struct shard *s, int64_t next)
 {
 	int64_t at = next;
-	if (s->state == SHARD_WAITING || s->state == SHARD_REFUSED || s->state == SHARD_PAUSED)
-		at = s->retry_ms;
-	if (s->state == SHARD_REFERENCE || s->awaited_pin >= 0)
-		at = p->reference_ms + REFERENCE_POLL_MS;
-	if (s->settled && !s->flushing)
-		at = s->flushed_ms + p->options.flush_interval_ms;
+	bool can_claim = s->state == SHARD_WAITING && !s->carried && p->shard_setting.transactional_id[0];
+	if (can_claim || s->state == SHARD_REFUSED || (s->flushing && !s->flush_sent))
+		at = earlier(at, s->retry_ms);
+	if ((s->state == SHARD_REFERENCE || s->awaited_pin >= 0) && !p->reading_reference)
+		at = earlier(at, p->reference_ms + REFERENCE_POLL_MS);
+	if (s->settled && !s->flushing && s->state == SHARD_RUNNING)
+		at = earlier(at, s->flushed_ms + shard_flush_interval(s));
 	bool waiting_batch = s->ready || (s->open && !batch_is_bare(s->open)) ||
 	                     (s->carried && !s->carried->carried);
 	if (waiting_batch && p->publisher.state == PUBLISHER_IDLE) {
 		int64_t begin = p->publisher.begun_ms + p->options.txn_interval_min_ms;
-		begin = begin > p->publisher.retry_ms ? begin : p->publisher.retry_ms;
-		at = begin < at ? begin : at;
+		at = earlier(at, begin > p->publisher.retry_ms ? begin : p->publisher.retry_ms);
 	}
-	return at < next ? at : next;
+	return at;
 }
 
 int64_t process_next_turn_ms(const struct process *p)

@@ -84,9 +84,9 @@ void shard_drop(struct shard *s, struct shard_update *u)
 	if (s->chunk.busy)
 		u->asks |= ASK_GIVE_BACK;
 	chunk_clear(&s->chunk);
-	s->load_ticket = s->check_ticket = s->due_ticket = s->append_ticket = 0;
+	s->ticket = s->load_ticket = s->check_ticket = s->due_ticket = s->append_ticket = 0;
 	s->awaited_pin = -1;
-	s->appending = s->timers_known = s->caught_up = s->flush_due = false;
+	s->appending = s->due_wanted = s->caught_up = s->flush_due = false;
 	forget_batch(s, s->open);
 	forget_batch(s, s->ready);
 	s->open = s->ready = NULL;
@@ -107,11 +107,26 @@ void shard_drop(struct shard *s, struct shard_update *u)
 	timers_clear(&s->timers);
 }
 
+static void let_go(struct shard *s, struct shard_update *u)
+{
+	bool claiming = s->unfenced[0] || s->state == SHARD_CURSOR || s->state == SHARD_WIPE ||
+	                s->state == SHARD_REFERENCE || s->state == SHARD_REFUSED;
+	if (claiming && !s->lost)
+		u->asks |= ASK_UNCLAIM;
+	shard_drop(s, u);
+	s->owned = s->lost = s->revoking = false;
+	u->asks |= ASK_UNASSIGN;
+}
+
 void shard_restart(struct shard *s, const char *why, int64_t delay_ms, int64_t now_ms,
                    struct shard_update *u)
 {
 	log_info("shard_claiming", LOG_STR("topic", s->setting->batches->topic),
 	         LOG_INT("partition", s->partition), LOG_TEXT("reason", why), LOG_END);
+	if (s->revoking) { /* it is wanted back: not to be claimed again */
+		let_go(s, u);
+		return;
+	}
 	shard_drop(s, u);
 	s->retry_ms = now_ms + delay_ms;
 	shard_set_state(s, SHARD_WAITING, now_ms);
@@ -124,6 +139,7 @@ void shard_seal(struct shard *s, struct batch *b)
 	struct cursor_metadata k = s->metadata;
 	char text[LIMIT_METADATA_BYTES];
 	batch_seal(b);
+	s->output_number = b->output_number; /* sealing numbers the blocks */
 	k.output_number = b->output_number;
 	k.logic = b->after.logic;
 	b->metadata = arena_str(&b->memory, str_of(text, cursor_metadata_format(&k, text)));
@@ -157,6 +173,8 @@ void shard_settle(struct shard *s, struct batch *b)
 	*s->settled_last = b;
 	s->settled_last = &b->next;
 	s->settled_pairs += b->pairs;
+	for (unsigned i = 0; i < b->due_count; i++)
+		timers_add(&s->timers, b->dues[i].member, b->dues[i].due_ms);
 }
 
 void shard_published(struct shard *s, struct batch *b, enum publish_result result, int64_t now_ms,
@@ -171,6 +189,10 @@ void shard_published(struct shard *s, struct batch *b, enum publish_result resul
 		batch_free(b);
 		return;
 	}
+	if (result == PUBLISH_ABORTED && s->state == SHARD_STOPPING) { /* the next owner folds it */
+		forget_batch(s, b);
+		s->carried = NULL;
+	}
 	if (result == PUBLISH_ABORTED)
 		return;
 	if (result == PUBLISH_UNKNOWN) {
@@ -182,8 +204,6 @@ void shard_published(struct shard *s, struct batch *b, enum publish_result resul
 	s->output_cursor = b->after.position;
 	s->metadata.output_number = b->output_number;
 	s->metadata.logic = b->after.logic;
-	for (unsigned i = 0; s->timers_known && i < b->due_count; i++)
-		timers_add(&s->timers, b->dues[i].member, b->dues[i].due_ms);
 	shard_settle(s, b);
 }
 
@@ -264,15 +284,20 @@ static struct flush_call *build_flush(struct shard *s)
 	return call;
 }
 
-static bool flush_is_due(const struct shard *s, int64_t now_ms)
+int64_t shard_flush_interval(const struct shard *s)
 {
 	const struct process_options *o = s->setting->options;
+	return s->caught_up ? o->flush_interval_ms : o->flush_interval_max_ms;
+}
+
+static bool flush_is_due(const struct shard *s, int64_t now_ms)
+{
 	if (s->state == SHARD_STOPPING)
 		return !s->carried && !s->release_sent;
 	if (!s->settled)
 		return s->flush_due;
-	int64_t interval = s->caught_up ? o->flush_interval_ms : o->flush_interval_max_ms;
-	return s->settled_pairs >= LIMIT_FLUSH_PAIRS / 2 || now_ms - s->flushed_ms >= interval;
+	return s->settled_pairs >= LIMIT_FLUSH_PAIRS / 2 ||
+	       now_ms - s->flushed_ms >= shard_flush_interval(s);
 }
 
 struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)
@@ -288,23 +313,12 @@ struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)
 		s->flushing = build_flush(s);
 		s->flush_due = false;
 	}
-	if (s->state == SHARD_STOPPING && !s->settled)
+	if (s->state == SHARD_STOPPING && !s->settled && !s->carried)
 		s->flushing->flush.release = s->release_sent = true;
 	s->flushing->flush.ticket = ++s->setting->last_ticket;
 	s->flushing->sent_ms = now_ms;
 	s->flush_sent = true;
 	return s->flushing;
-}
-
-static void let_go(struct shard *s, struct shard_update *u)
-{
-	bool claiming = s->state == SHARD_FENCE || s->state == SHARD_CURSOR || s->state == SHARD_WIPE ||
-	                s->state == SHARD_REFERENCE || s->state == SHARD_REFUSED;
-	if (claiming && !s->lost)
-		u->asks |= ASK_UNCLAIM;
-	shard_drop(s, u);
-	s->owned = s->lost = s->revoking = false;
-	u->asks |= ASK_UNASSIGN;
 }
 
 void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
@@ -348,7 +362,10 @@ void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms, s
 
 static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
 {
+	if (s->revoking)
+		return;
 	s->revoking = true;
+	s->ticket = s->load_ticket = s->check_ticket = 0;
 	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED) {
 		if (s->carried && s->carried->carried)
 			shard_set_state(s, SHARD_STOPPING, now_ms);
@@ -361,7 +378,6 @@ static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (s->chunk.busy)
 		u->asks |= ASK_GIVE_BACK;
 	chunk_clear(&s->chunk);
-	s->load_ticket = 0;
 	forget_batch(s, s->open);
 	forget_batch(s, s->ready);
 	s->open = s->ready = NULL;
@@ -380,7 +396,8 @@ static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, s
 		return;
 	s->load_ticket = 0;
 	struct chunk *c = &s->chunk;
-	if (h->load.result == STORE_REFUSED && (s->flushing || s->input_cursor != s->load_cursor)) {
+	if (h->load.result == STORE_REFUSED && 
+	    ((s->flushing && s->flush_sent) || s->input_cursor != s->load_cursor)) {
 		shard_ask_load(s, now_ms, u); /* our own flush overtook it */
 		return;
 	}
@@ -424,12 +441,19 @@ static void checked(struct shard *s, const struct happening *h, int64_t now_ms, 
 
 static void due_read(struct shard *s, const struct happening *h)
 {
-	if (h->ticket != s->due_ticket || !rc_ok(h->rc))
+	if (h->ticket != s->due_ticket || !s->due_ticket)
 		return;
 	s->due_ticket = 0;
-	s->timers_known = true;
+	s->due_wanted = !rc_ok(h->rc);
+	if (s->due_wanted)
+		return;
 	for (unsigned i = 0; i < h->due.count; i++)
 		timers_add(&s->timers, h->due.entries[i].member, h->due.entries[i].due_ms);
+	if (h->due.count < TIMERS_READ) /* that was all */
+		return;
+	int64_t last_ms = h->due.entries[h->due.count - 1].due_ms;
+	if (last_ms < s->timers.horizon_ms)
+		s->timers.horizon_ms = last_ms;
 }
 
 static void trouble(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
@@ -449,6 +473,7 @@ static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
 	s->owned = true;
 	s->lost = s->revoking = false;
 	s->failures = 0;
+	s->unfenced[0] = '\0';
 	shard_restart(s, "assigned", 0, now_ms, u);
 }
 
@@ -487,8 +512,11 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, 
 		due_read(s, h);
 		break;
 	case HAPPENED_APPENDED:
-		if (h->ticket == s->append_ticket)
-			s->appending = false;
+		if (h->ticket != s->append_ticket)
+			break;
+		s->appending = false;
+		if (!rc_ok(h->rc))
+			s->append_ms = now_ms + TIMER_RETRY_MS;
 		break;
 	case HAPPENED_TROUBLE:
 		trouble(s, h, now_ms, u);
@@ -503,17 +531,37 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, 
 
 /* ---- time ---------------------------------------------------------------------- */
 
-static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
+/* The due one goes into the log. When all that are here went and time has passed the horizon, the
+ * index is read again, once Redis has what was left out here. */
+static void tick_timers(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
 {
-	if (s->awaited_pin >= 0 || (s->chunk.busy && !s->load_ticket))
-		shard_fold(s, now_ms, u);
 	const struct timer *first = timers_first(&s->timers);
-	if (first && first->due_ms <= wall_ms && s->caught_up && !s->appending && !s->setting->draining &&
+	bool due = first && first->due_ms <= wall_ms;
+	if (due && s->caught_up && !s->appending && !s->setting->draining && now_ms >= s->append_ms &&
 	    s->standing.position >= s->output_cursor) {
 		s->appending = true;
 		s->append_ticket = ++s->setting->last_ticket;
 		u->asks |= ASK_APPEND;
 	}
+	if (!due && s->timers.horizon_ms < wall_ms) {
+		s->timers.horizon_ms = INT64_MAX;
+		s->due_wanted = true;
+		s->due_after = s->standing.position;
+	}
+	if (s->due_wanted && !s->due_ticket && s->input_cursor >= s->due_after &&
+	    now_ms - s->due_asked_ms >= s->setting->options->idle_check_ms) {
+		s->due_wanted = false;
+		s->due_asked_ms = now_ms;
+		s->due_ticket = ++s->setting->last_ticket;
+		u->asks |= ASK_DUE;
+	}
+}
+
+static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
+{
+	if (s->awaited_pin >= 0 || (s->chunk.busy && !s->load_ticket))
+		shard_fold(s, now_ms, u);
+	tick_timers(s, now_ms, wall_ms, u);
 	bool idle = !s->flushing && !s->check_ticket && s->input_cursor >= 0;
 	if (idle && now_ms - s->checked_ms >= s->setting->options->idle_check_ms) {
 		s->check_ticket = ++s->setting->last_ticket;
@@ -524,7 +572,7 @@ static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struc
 
 static void tick_stopping(struct shard *s, int64_t now_ms, struct shard_update *u)
 {
-	bool waits = s->carried || (s->flushing && s->flush_sent) || !s->release_sent;
+	bool waits = s->carried || s->flushing || !s->release_sent;
 	if (!waits || now_ms - s->stopping_ms > s->setting->options->revoke_flush_ms)
 		let_go(s, u);
 }

@@ -24,10 +24,12 @@
 #include "common/runtime/process.h"
 #include "common/runtime/timers.h"
 
+#define TIMER_RETRY_MS 1000 /* before a timer is appended again */
+
 enum shard_ask {
 	ASK_GIVE_BACK = 1 << 0, /* chunk.taken goes back to the broker */
 	ASK_CLAIM = 1 << 1,     /* store.claim */
-	ASK_FENCE = 1 << 2,     /* broker.fence with meta.claimer */
+	ASK_FENCE = 1 << 2,     /* broker.fence with shard.unfenced */
 	ASK_CURSOR = 1 << 3,    /* broker.read_cursor */
 	ASK_WIPE = 1 << 4,      /* store.wipe */
 	ASK_REFERENCE = 1 << 5, /* the reference topic is to be read further */
@@ -37,7 +39,7 @@ enum shard_ask {
 	ASK_FLUSH = 1 << 9,     /* store.flush of shard.flushing */
 	ASK_CHECK = 1 << 10,    /* store.check */
 	ASK_APPEND = 1 << 11,   /* broker.append of the first timer */
-	ASK_UNCLAIM = 1 << 12,  /* store.claim with no name: a claim that came to nothing */
+	ASK_UNCLAIM = 1 << 12,  /* store.claim with shard.unfenced: a claim that came to nothing */
 	ASK_UNASSIGN = 1 << 13, /* broker.unassign */
 };
 
@@ -62,6 +64,7 @@ struct shard_setting {
 	const struct process_options *options;
 	const struct batch_setting *batches;
 	const struct reference_store *reference;
+	int64_t reference_end_ms; /* when the last read of it that reached its end was begun */
 	struct process_stats *stats;
 	char transactional_id[META_TEXT_BYTES]; /* of the producer in use; "" while there is none */
 	uint64_t last_ticket;
@@ -84,6 +87,7 @@ struct shard {
 	uint64_t ticket;              /* of the answer that the claim waits for */
 
 	struct shard_meta meta;       /* as found when claiming */
+	char unfenced[META_TEXT_BYTES]; /* the owner before, its transactions not ended yet; "" */
 	struct cursor_metadata metadata; /* at K */
 	int64_t output_cursor;        /* K */
 	int64_t input_cursor;         /* R; -1: absent in Redis */
@@ -95,7 +99,10 @@ struct shard {
 
 	struct cache cache;
 	struct timers timers;
-	bool timers_known, appending;
+	bool appending;
+	bool due_wanted;              /* the due-time index is to be read (again) */
+	int64_t due_after;            /* but not before R is there: what the timers left out is in it */
+	int64_t due_asked_ms, append_ms; /* when it was read; no append before */
 	uint64_t due_ticket, append_ticket;
 
 	struct chunk chunk;
@@ -144,6 +151,8 @@ void shard_published(struct shard *, struct batch *, enum publish_result, int64_
 /* A flush to be sent now, built from settled batches, or NULL. */
 struct flush_call *shard_next_flush(struct shard *, int64_t now_ms);
 void flush_call_free(struct flush_call *);
+/* Settled batches wait this long, so that many become one write. */
+int64_t shard_flush_interval(const struct shard *);
 
 /* Nothing is under way and nothing is unflushed. */
 bool shard_is_quiet(const struct shard *);

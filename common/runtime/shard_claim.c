@@ -55,10 +55,11 @@ static void refuse(struct shard *s, int64_t now_ms)
 static void claimed(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
 {
 	s->meta = h->meta;
-	const char *before = s->meta.claimer;
-	bool unclean = before[0] && !s->meta.released &&
-	               strcmp(before, s->setting->transactional_id) != 0;
-	if (unclean)
+	const char *before = s->meta.released ? "" : s->meta.claimer;
+	/* Our own name there: an earlier try, which may not have ended the other's yet. */
+	if (strcmp(before, s->setting->transactional_id) != 0)
+		snprintf(s->unfenced, sizeof(s->unfenced), "%s", before);
+	if (s->unfenced[0])
 		await(s, SHARD_FENCE, ASK_FENCE, now_ms, u);
 	else
 		await(s, SHARD_CURSOR, ASK_CURSOR, now_ms, u);
@@ -87,6 +88,7 @@ static void set_start(struct shard *s, bool rebuild)
 /* False: refused, words say what to do. */
 static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t now_ms)
 {
+	uint32_t written = s->meta.state == META_WHOLE ? s->meta.logic_version : 0;
 	if (c->compacted)
 		REFUSE(s, now_ms, "the input topic is compacted or unlike cleanup.policy=delete: records may "
 		                  "be gone; set cleanup.policy=delete and run tallyctl repair");
@@ -100,11 +102,14 @@ static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t no
 		REFUSE(s, now_ms, "the input topic was made anew (its id is not the one the shard began "
 		                  "with): restore it, or start over with tallyctl topics create");
 	else if (s->metadata.logic > s->setting->worker->logic_version ||
-	         (s->meta.state == META_WHOLE &&
-	          s->meta.logic_version > s->setting->worker->logic_version))
+	         written > s->setting->worker->logic_version)
 		REFUSE(s, now_ms, "this build knows logic version %" PRIu32 ", the shard is at %" PRIu32
 		                  ": start a newer build", s->setting->worker->logic_version,
-		       s->metadata.logic);
+		       s->metadata.logic > written ? s->metadata.logic : written);
+	else if (c->partitions <= s->partition)
+		REFUSE(s, now_ms, "the topic has %d partitions and this is number %d: its partition count "
+		                  "is not known, or it was made anew", (int)c->partitions,
+		       (int)s->partition);
 	else if (s->meta.state == META_WHOLE && s->meta.partitions != c->partitions)
 		REFUSE(s, now_ms, "the topic has %d partitions, the shard was written with %" PRId64
 		                  ": a topic's partition count is fixed for life",
@@ -147,6 +152,8 @@ static void start(struct shard *s, int64_t now_ms, struct shard_update *u)
 	s->output_number = s->metadata.output_number;
 	s->flushed_ms = s->checked_ms = now_ms;
 	s->due_ticket = ++s->setting->last_ticket;
+	s->due_asked_ms = now_ms;
+	s->due_after = 0;
 	shard_set_state(s, SHARD_RUNNING, now_ms);
 	log_info("shard_running", LOG_STR("topic", s->setting->batches->topic),
 	         LOG_INT("partition", s->partition), LOG_INT("offset", s->standing.position),
@@ -189,6 +196,7 @@ void shard_claim_step(struct shard *s, const struct happening *h, int64_t now_ms
 		claimed(s, h, now_ms, u);
 		break;
 	case SHARD_FENCE:
+		s->unfenced[0] = '\0';
 		await(s, SHARD_CURSOR, ASK_CURSOR, now_ms, u);
 		break;
 	case SHARD_CURSOR:

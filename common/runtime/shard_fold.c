@@ -25,10 +25,19 @@ void *view_at(struct view *v, unsigned n)
 	return v->cells[n]->record;
 }
 
+/* Figures that are all 0 leave nothing in Redis, so they do not exist in memory either. */
 bool view_exists(const struct view *v, unsigned n)
 {
 	must(n < v->count);
-	return v->cells[n]->exists;
+	const struct cell *cell = v->cells[n];
+	const struct record_type *type = cell->entity->type;
+	if (cell->entity->form == ENTITY_DOCUMENT)
+		return cell->exists;
+	for (unsigned f = 0; f < type->field_count; f++) {
+		if (*(const int64_t *)(const void *)((const char *)cell->record + type->fields[f].offset))
+			return true;
+	}
+	return false;
 }
 
 struct str view_keep(struct view *v, unsigned n, struct str text)
@@ -108,7 +117,7 @@ static void refuse_item(struct shard *s, struct batch *b, const struct item *ite
 {
 	s->setting->stats->rejected[reason]++;
 	batch_refuse(b, &(struct refused){ .message = item->message,
-	                                   .value = item->value,
+	                                   .value = chunk_item_value(&s->chunk, item),
 	                                   .offset = item->message->offset,
 	                                   .reason = reason,
 	                                   .path = path });
@@ -137,8 +146,6 @@ static void finish_verdict(struct shard *s, struct batch *b, struct item *item, 
 		stats->skipped++;
 		break;
 	case VERDICT_REJECT:
-		if (!item->value.ptr || s->setting->worker->internal)
-			item->value = item->message->value;
 		refuse_item(s, b, item, verdict.reason, verdict.note);
 		break;
 	}
@@ -156,14 +163,21 @@ static void fold_event(struct shard *s, struct batch *b, struct item *item, fold
 
 /* An instant later than the record's broker timestamp, or one the entity does not expect, is not
  * ours (a repeated, stale or forged one). */
-static void fold_timer(struct shard *s, struct batch *b, struct item *item)
+static void fold_timer(struct shard *s, struct batch *b, struct item *item, int64_t now_ms)
 {
 	const struct tallyworks_timer_due *due = item->event.data;
 	const struct cell *cell = s->chunk.cells[item->first_cell];
 	s->setting->stats->timers++;
-	if (due->due_ms <= item->event.broker_ms && cell->entity->due_ms(cell->record) == due->due_ms &&
-	    s->setting->worker->on_timer)
+	if (due->due_ms == 0 || cell->entity->due_ms(cell->record) != due->due_ms ||
+	    !s->setting->worker->on_timer)
+		return;
+	if (due->due_ms <= item->event.broker_ms) {
 		fold_event(s, b, item, s->setting->worker->on_timer);
+	} else if (!b->suppressed) { /* the broker's clock is behind ours: again, later */
+		struct str member[] = { due->kind, STR("/"), due->id };
+		timers_add(&s->timers, arena_join(&s->chunk.memory, member, 3), due->due_ms);
+		s->append_ms = now_ms + TIMER_RETRY_MS;
+	}
 }
 
 /* False: the reference data up to the pin is not read yet. */
@@ -176,7 +190,8 @@ static bool fold_reference(struct shard *s, const struct item *item, int64_t now
 		if (s->awaited_pin != marker->pin)
 			s->awaited_since_ms = now_ms;
 		s->awaited_pin = marker->pin;
-		if (now_ms - s->awaited_since_ms < FORGED_PIN_MS)
+		/* The end record was committed with the marker: a read begun now finds it. */
+		if (s->setting->reference_end_ms - s->awaited_since_ms < FORGED_PIN_MS)
 			return false;
 	}
 	s->awaited_pin = -1;
@@ -197,15 +212,6 @@ static void fold_logic(struct shard *s, const struct item *item)
 		s->standing.logic = (uint32_t)order->version;
 }
 
-static bool is_skipped(const struct shard *s, int64_t offset)
-{
-	for (unsigned i = 0; i < s->metadata.skipped_count; i++) {
-		if (s->metadata.skipped[i] == offset)
-			return true;
-	}
-	return false;
-}
-
 static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 {
 	if (item->kind == ITEM_REFERENCE && !fold_reference(s, item, now_ms))
@@ -213,10 +219,6 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 	struct batch *b = open_batch(s, now_ms);
 	must_set_position(s->setting->batches->topic.ptr, s->partition, item->message->offset);
 	count_record(s, b, item->message);
-	if (is_skipped(s, item->message->offset)) {
-		refuse_item(s, b, item, REASON_POISON, "");
-		return true;
-	}
 	switch (item->kind) {
 	case ITEM_EVENT:
 		fold_event(s, b, item, item->input->fold);
@@ -225,7 +227,7 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 		refuse_item(s, b, item, item->fault.reason, item->fault.path);
 		break;
 	case ITEM_TIMER:
-		fold_timer(s, b, item);
+		fold_timer(s, b, item, now_ms);
 		break;
 	case ITEM_LOGIC:
 		fold_logic(s, item);
@@ -251,8 +253,9 @@ static void finish_chunk(struct shard *s, int64_t now_ms, struct shard_update *u
 {
 	struct chunk *c = &s->chunk;
 	int64_t next = c->taken.next_offset;
-	if (s->standing.position < s->output_cursor && next > s->output_cursor)
-		next = s->output_cursor;
+	bool replaying = s->open ? s->open->suppressed : s->standing.position < s->output_cursor;
+	if (replaying && next > s->output_cursor)
+		next = s->output_cursor; /* what lies behind a gap at K belongs to the next batch */
 	if (next > s->standing.position) {
 		open_batch(s, now_ms);
 		s->standing.position = next;
@@ -275,7 +278,8 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (!c->busy || s->load_ticket)
 		return;
 	struct intake_setting intake = { s->setting->worker, s->setting->batches->topic, s->partition,
-		                             s->partitions };
+		                             s->partitions, s->metadata.skipped,
+		                             s->metadata.skipped_count };
 	for (;;) {
 		for (; c->folded < c->item_count; c->folded++) {
 			if (fold_item(s, &c->items[c->folded], now_ms))

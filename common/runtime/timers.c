@@ -7,7 +7,7 @@
 
 void timers_init(struct timers *t)
 {
-	*t = (struct timers){ 0 };
+	*t = (struct timers){ .horizon_ms = INT64_MAX };
 }
 
 void timers_clear(struct timers *t)
@@ -15,6 +15,7 @@ void timers_clear(struct timers *t)
 	for (unsigned i = 0; i < t->count; i++)
 		free((void *)(uintptr_t)t->heap[i].member.ptr);
 	t->count = 0;
+	t->horizon_ms = INT64_MAX;
 }
 
 void timers_release(struct timers *t)
@@ -31,8 +32,27 @@ static void swap(struct timers *t, unsigned a, unsigned b)
 	t->heap[b] = x;
 }
 
+static int earlier(const void *a, const void *b)
+{
+	const struct timer *x = a, *y = b;
+	return (x->due_ms > y->due_ms) - (x->due_ms < y->due_ms);
+}
+
+/* Drops the later half; what is sorted is a heap. */
+static void trim(struct timers *t)
+{
+	qsort(t->heap, t->count, sizeof(*t->heap), earlier);
+	while (t->count > TIMERS_MOST / 2)
+		free((void *)(uintptr_t)t->heap[--t->count].member.ptr);
+	t->horizon_ms = t->heap[t->count].due_ms - 1;
+}
+
 void timers_add(struct timers *t, struct str member, int64_t due_ms)
 {
+	if (t->count == TIMERS_MOST)
+		trim(t);
+	if (due_ms > t->horizon_ms)
+		return;
 	if (t->count == t->room) {
 		t->room = t->room ? t->room * 2 : 16;
 		t->heap = realloc(t->heap, t->room * sizeof(*t->heap));

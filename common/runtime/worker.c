@@ -22,6 +22,13 @@ static struct rc validate_entity(const struct worker *w, const struct entity *e)
 {
 	if (!e->name || !e->type || !e->prefix.len || !e->owner)
 		return rc_fail(RC_BUG, "worker %s: an entity lacks its name, type, prefix or owner", w->name);
+	if (e->name[strspn(e->name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) /* a timer's kind */
+		return rc_fail(RC_BUG, "worker %s: entity %s: not a lower-case word", w->name, e->name);
+	for (const struct entity *const *x = w->entities; *x != e; x++) {
+		if (strcmp((*x)->name, e->name) == 0 || str_eq((*x)->prefix, e->prefix))
+			return rc_fail(RC_BUG, "worker %s: entities %s and %s share a name or a prefix", w->name,
+			               (*x)->name, e->name);
+	}
 	if (e->due_ms && !w->on_timer)
 		return rc_fail(RC_BUG, "worker %s: entity %s has timers, the worker has no on_timer", w->name,
 		               e->name);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings of the transactional producer and its calls.
+ *
+ * linger.ms is small because a commit flushes anyway: lingering only delays the
+ * start of a large transaction's sending. Delivery reports are not asked for; a
+ * failed delivery makes the commit fail.
+ */
+#include "common/adapters/kafka_transactional.h"
+
+#include "common/adapters/system_clock.h"
+
+static struct rc configure(const struct kafka_options *options, const char *transactional_id,
+                           rd_kafka_conf_t *conf)
+{
+	static const struct kafka_property fixed[] = {
+		{ "enable.idempotence", "true" },
+		{ "acks", "all" },
+		{ "partitioner", "murmur2_random" },
+		{ "compression.codec", "lz4" },
+		{ "linger.ms", "1" },
+		{ "batch.num.messages", "10000" },
+		{ "message.max.bytes", "4194304" },
+		{ "queue.buffering.max.messages", "200000" },
+		{ "queue.buffering.max.kbytes", "32768" },
+	};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		TRY(kafka_conf_put(conf, fixed[i].name, fixed[i].value));
+	TRY(kafka_conf_put_properties(conf, options));
+	TRY(kafka_conf_put_int(conf, "transaction.timeout.ms", options->transaction_timeout_ms));
+	return kafka_conf_put(conf, "transactional.id", transactional_id);
+}
+
+enum transactional_error kafka_transactional_judge(rd_kafka_error_t *error, const char *call)
+{
+	enum transactional_error judged = TRANSACTIONAL_DEAD;
+	struct rc rc;
+
+	if (!error)
+		return TRANSACTIONAL_OK;
+	/* In this order; none of the three is to be treated as fatal (rdkafka.h). */
+	if (!rd_kafka_error_is_fatal(error)) {
+		if (rd_kafka_error_txn_requires_abort(error))
+			judged = TRANSACTIONAL_ABORT;
+		else if (rd_kafka_error_is_retriable(error))
+			judged = TRANSACTIONAL_AGAIN;
+	}
+	rc = kafka_fail_error(error, call);
+	(void)rc;
+	return judged;
+}
+
+struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_options *options,
+                             const char *transactional_id)
+{
+	int64_t until_ms = system_now_ms() + options->transaction_timeout_ms;
+	enum transactional_error judged;
+	rd_kafka_conf_t *conf;
+	struct rc rc;
+
+	TRY(kafka_conf_new(options, &conf));
+	rc = configure(options, transactional_id, conf);
+	if (!rc_ok(rc)) {
+		rd_kafka_conf_destroy(conf);
+		return rc;
+	}
+	TRY(kafka_producer_open(p, conf));
+	do {
+		int64_t left_ms = until_ms - system_now_ms();
+
+		judged = kafka_transactional_judge(
+			rd_kafka_init_transactions(p->client.rk, (int)(left_ms > 100 ? left_ms : 100)),
+			"init_transactions");
+	} while (judged == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms);
+	if (judged == TRANSACTIONAL_OK) {
+		/* Connecting may have taken some tries; only what comes now counts. */
+		atomic_store(&p->client.shaken, false);
+		return OK;
+	}
+	kafka_producer_close(p);
+	return (struct rc){ RC_UNAVAILABLE };
+}

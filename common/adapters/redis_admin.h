@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What tools and health checks ask Redis: how the shards stand, and whether it
+ * could be written to.
+ *
+ * One blocking connection, opened by the first question and again after trouble.
+ * Failures are RC_UNAVAILABLE or RC_REFUSED with words for a person. Nothing here
+ * writes but the function library, where it is missing. Not thread-safe.
+ */
+#ifndef TALLY_ADAPTERS_REDIS_ADMIN_H
+#define TALLY_ADAPTERS_REDIS_ADMIN_H
+
+#include "common/adapters/redis_store.h"
+
+struct redis_admin;
+
+/* Options are borrowed; of them topic is not used. */
+struct redis_admin *redis_admin_new(const struct redis_options *);
+/* NULL is allowed. */
+void redis_admin_free(struct redis_admin *);
+
+/* How a shard stands in Redis. */
+struct meta_row {
+	bool exists;    /* it was written at some time */
+	bool torn;      /* a flush broke off: the shard will be rebuilt */
+	int64_t cursor; /* R; -1 where it does not exist or is torn */
+	int64_t pin;    /* reference pin; -1: none */
+};
+/* One row a partition of the topic. */
+struct rc redis_admin_metas(struct redis_admin *, struct str topic, int32_t partitions,
+                            struct meta_row *out);
+/* Is it there, fit for the product, and the one that takes writes? */
+struct rc redis_admin_probe(struct redis_admin *);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A table of the number fields; the others by hand.
+ */
+#include "common/adapters/redis_meta.h"
+
+#include <stddef.h>
+
+static const struct {
+	struct str name;
+	size_t offset; /* of an int64_t in struct shard_meta */
+} numbers[] = {
+	{ STR_INIT("cursor"), offsetof(struct shard_meta, input_cursor) },
+	{ STR_INIT("pin"), offsetof(struct shard_meta, reference_pin) },
+	{ STR_INIT("watermark"), offsetof(struct shard_meta, watermark_ms) },
+	{ STR_INIT("broker_time"), offsetof(struct shard_meta, broker_ms) },
+	{ STR_INIT("partitions"), offsetof(struct shard_meta, partitions) },
+	{ STR_INIT("trying"), offsetof(struct shard_meta, trying) },
+	{ STR_INIT("tries"), offsetof(struct shard_meta, tries) },
+};
+
+static bool read_number(struct str name, struct str value, struct shard_meta *out)
+{
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		int64_t number;
+
+		if (!str_eq(name, numbers[i].name))
+			continue;
+		if (!str_to_i64(value, &number))
+			return false;
+		memcpy((char *)out + numbers[i].offset, &number, sizeof(number));
+		return true;
+	}
+	return true; /* of a later build */
+}
+
+static bool read_field(struct str name, struct str value, struct shard_meta *out)
+{
+	int64_t number;
+
+	if (str_eq_c(name, "claimer")) {
+		if (value.len >= sizeof(out->claimer))
+			return false;
+		memcpy(out->claimer, value.ptr, value.len);
+		out->claimer[value.len] = '\0';
+		return true;
+	}
+	if (str_eq_c(name, "logic")) {
+		if (!str_to_i64(value, &number) || number < 0 || number > UINT32_MAX)
+			return false;
+		out->logic_version = (uint32_t)number;
+		return true;
+	}
+	if (str_eq_c(name, "released"))
+		out->released = str_eq_c(value, "1");
+	if (str_eq_c(name, "rebuilding"))
+		out->rebuilding = str_eq_c(value, "1");
+	if (str_eq_c(name, "cursor")) {
+		out->state = str_eq_c(value, "torn") ? META_TORN : META_WHOLE;
+		if (out->state == META_TORN)
+			return true;
+	}
+	return read_number(name, value, out);
+}
+
+bool redis_meta_read(const redisReply *reply, struct shard_meta *out)
+{
+	*out = (struct shard_meta){ .state = META_ABSENT, .reference_pin = -1, .trying = -1 };
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
+		return false;
+	for (size_t i = 0; i < reply->elements; i += 2) {
+		const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+
+		if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING)
+			return false;
+		if (!read_field(str_of(name->str, name->len), str_of(value->str, value->len), out))
+			return false;
+	}
+	return true;
+}

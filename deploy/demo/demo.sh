@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The whole tour, from nothing: starts everything on this machine, publishes a sample company,
+# streams a quarter of its orders with all that goes wrong in one, compares every figure, commission
+# and refusal with the books of the generator, and shows a few of them. Leaves it running, so that
+# you can look around; `make down` ends it. Exit status 1: something was not exact.
+#
+# usage: demo.sh [--orders N] [--seed N] [--down]    --down: do not leave it running
+#        environment: see lib.sh
+set -euo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly HERE
+# shellcheck source=deploy/demo/lib.sh
+. "$HERE/lib.sh"
+
+main() {
+	local words=() down=no status=0
+	for word in "$@"; do
+		if [ "$word" = --down ]; then down=yes; else words+=("$word"); fi
+	done
+	"$HERE/down.sh" --wipe
+	echo "Starting a Kafka broker, a Redis and one process of each worker on this machine ..."
+	"$HERE/up.sh" >"$DEMO_DIR/up.log" || die "not started"
+	python3 "$HERE/demo.py" --folder "$DEMO_DIR" --brokers "127.0.0.1:$BROKER_PORT" \
+		--redis "redis://127.0.0.1:$REDIS_PORT" "${words[@]}" || status=$?
+	if [ $down = yes ]; then
+		"$HERE/down.sh"
+	else
+		printf '\nStill running:\n'
+		cat "$DEMO_DIR/up.log"
+	fi
+	return $status
+}
+
+main "$@"

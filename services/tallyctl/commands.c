@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of commands and what they share.
+ */
+#include <inttypes.h>
+
+#include "common/host/describe.h"
+#include "services/tallyctl/command.h"
+
+#define NO_FLAGS { .name = NULL }
+
+static const struct flag topics_create_flags[] = {
+	{ "--partitions", "N", "partitions of every topic but reference, fixed for life (8)" },
+	{ "--replicas", "N", "copies of each partition (the broker's default)" },
+	{ "--reference", "FILE...", "publish this first and let new shards begin under it" },
+	NO_FLAGS,
+};
+
+static const struct flag topics_check_flags[] = {
+	{ "--partitions", "N", "how many there should be (as many as the first input has)" },
+	NO_FLAGS,
+};
+
+static const struct flag publish_flags[] = {
+	{ "--dry-run", NULL, "check everything, publish nothing" },
+	{ "--wait", NULL, "return when every shard works under it" },
+	{ "--timeout", "SECONDS", "with --wait: give up after this time, status 75 (60)" },
+	NO_FLAGS,
+};
+
+static const struct flag lag_flags[] = {
+	{ "--wait", NULL, "return when everything is folded and in Redis" },
+	{ "--timeout", "SECONDS", "with --wait: give up after this time, status 75 (60)" },
+	{ "--worker", "NAME", "only this worker" },
+	NO_FLAGS,
+};
+
+static const struct flag no_flags[] = { NO_FLAGS };
+
+const struct command commands[] = {
+	{ "topics create", "", "make the topics and the groups' first cursors", topics_create_flags,
+	  command_topics_create },
+	{ "topics check", "", "are the topics as they should be?", topics_check_flags,
+	  command_topics_check },
+	{ "publish", "FILE...", "check and publish reference data (people, units, plans, ...)",
+	  publish_flags, command_publish },
+	{ "lag", "", "how far each worker is behind, partition by partition", lag_flags, command_lag },
+	{ "describe", "[WORKER]", "what the workers read, own and write", no_flags, command_describe },
+	{ .name = NULL },
+};
+
+const char *invocation_text(const struct invocation *invocation, const char *flag)
+{
+	const char *value = NULL; /* the last one counts */
+
+	for (unsigned i = 0; i < invocation->value_count; i++)
+		if (strcmp(invocation->values[i].flag, flag) == 0)
+			value = invocation->values[i].value ? invocation->values[i].value : "";
+	return value;
+}
+
+bool invocation_has(const struct invocation *invocation, const char *flag)
+{
+	return invocation_text(invocation, flag) != NULL;
+}
+
+struct rc invocation_int(const struct invocation *invocation, const char *flag, int64_t least,
+                         int64_t most, int64_t fallback, int64_t *out)
+{
+	const char *text = invocation_text(invocation, flag);
+
+	*out = fallback;
+	if (!text)
+		return OK;
+	if (!str_to_i64(str_from_c(text), out) || *out < least || *out > most)
+		return rc_fail(RC_USAGE, "%s %s: not a whole number from %" PRId64 " to %" PRId64, flag,
+		               text, least, most);
+	return OK;
+}
+
+struct rc invocation_no_words(const struct invocation *invocation)
+{
+	if (invocation->word_count)
+		return rc_fail(RC_USAGE, "%s: the command takes no words", invocation->words[0]);
+	return OK;
+}
+
+struct rc command_describe(struct invocation *invocation)
+{
+	const struct worker *only = NULL;
+
+	if (invocation->word_count > 1)
+		return rc_fail(RC_USAGE, "describe takes one worker's name at most");
+	if (invocation->word_count) {
+		only = worker_find(str_from_c(invocation->words[0]));
+		if (!only)
+			return rc_fail(RC_USAGE, "there is no worker %s", invocation->words[0]);
+	}
+	if (invocation->json)
+		describe_json(only, invocation->out);
+	else
+		describe_text(only, invocation->out);
+	return OK;
+}

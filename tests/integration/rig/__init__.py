@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real parts for integration tests, benches and the demo: servers, workers, readers.
+
+Standard library only, besides kcat and the programs that are under test. Nothing here knows what
+the right figures are; that is for tests/ladder and for each test.
+"""
+from __future__ import annotations
+
+import os
+import random
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def programs() -> Path:
+    """Where the programs under test are: TALLY_TEST_BIN, or what `make build` makes."""
+    return Path(os.environ.get("TALLY_TEST_BIN") or ROOT / "build" / "release" / "bin")
+
+
+def program(name: str) -> str:
+    path = programs() / name
+    if not path.exists():
+        raise SystemExit(f"{path} does not exist: run make build")
+    return str(path)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """A free port with a free one above it, below those that outgoing connections take."""
+    while True:
+        port = random.randrange(20000, 30000, 2)
+        if is_free(port) and is_free(port + 1):
+            return port
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a product's instance lives: which broker, which Redis, which names."""
+    brokers: str
+    redis_url: str
+    topic_prefix: str = ""
+    redis_prefix: str = ""
+    group_prefix: str = ""
+
+    def topic(self, name: str) -> str:
+        return self.topic_prefix + name
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which any of our programs finds this place."""
+        own = {name: value for name, value in os.environ.items()
+               if not name.startswith("TALLY_") or name.startswith(("TALLY_TEST", "TALLY_FAILP"))}
+        own.update(TALLY_BROKERS=self.brokers, TALLY_REDIS_URL=self.redis_url,
+                   TALLY_TOPIC_PREFIX=self.topic_prefix, TALLY_REDIS_PREFIX=self.redis_prefix,
+                   TALLY_GROUP_PREFIX=self.group_prefix)
+        return own
