@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Callable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import job  # noqa: E402
@@ -161,6 +162,13 @@ class Bench:
         return share
 
 
+RUNS: dict[str, Callable[[Bench, str], None]] = {
+    "one": lambda bench, name: bench.throughput(name, 1),
+    "three": lambda bench, name: bench.throughput(name, 3),
+    "steady": lambda bench, name: bench.steady(name),
+}
+
+
 def machine() -> str:
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -227,6 +235,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/bench.sh")
     parser.add_argument("--quick", action="store_true", help="100,000 events, 10 s steady")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="the figures, for a program")
+    parser.add_argument("--only", action="append", choices=list(RUNS), metavar="RUN",
+                        help="one of " + ", ".join(RUNS) + "; prints the figures, not the table")
     parser.add_argument("--keep", action="store_true", help="keep logs and data, say where")
     options = parser.parse_args()
     options.events = int(os.environ.get("N", "100000" if options.quick else "1000000"))
@@ -243,9 +253,8 @@ def main() -> int:
     bench.ladder.expected()
     try:
         bench.start()
-        bench.throughput("one", 1)
-        bench.throughput("three", 3)
-        bench.steady("steady")
+        for name in options.only or RUNS:
+            RUNS[name](bench, name)
     except BaseException:
         show_logs(scratch)
         raise
@@ -257,7 +266,8 @@ def main() -> int:
             shutil.rmtree(scratch, ignore_errors=True)
     if options.out:
         options.out.write_text(json.dumps(bench.figures, indent=1) + "\n")
-    print(table(bench.figures, options.events))
+    print(json.dumps(bench.figures, indent=1) if options.only
+          else table(bench.figures, options.events))
     print("every run exact" if not bench.inexact else f"NOT EXACT: {', '.join(bench.inexact)}")
     return 1 if bench.inexact else 0
 

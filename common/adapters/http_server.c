@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,6 +46,7 @@ static void answer(struct evhttp_request *request, void *arg)
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
 	struct evbuffer *out = evhttp_request_get_output_buffer(request);
 	int status = 200;
+	char length[24];
 
 	buf_clear(&server->body);
 	if (!path || !*path)
@@ -59,7 +61,13 @@ static void answer(struct evhttp_request *request, void *arg)
 	evhttp_add_header(headers, "Content-Type", content_type);
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	evbuffer_add(out, server->body.ptr ? server->body.ptr : "", server->body.len);
+	/* evhttp would send the body in answer to HEAD, too. */
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+		snprintf(length, sizeof(length), "%zu", server->body.len);
+		evhttp_add_header(headers, "Content-Length", length);
+	} else {
+		evbuffer_add(out, server->body.ptr ? server->body.ptr : "", server->body.len);
+	}
 	evhttp_send_reply(request, status, NULL, NULL);
 }
 
@@ -157,7 +165,8 @@ struct rc http_server_start(const char *host, uint16_t port, http_handler *handl
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (failed) {
 		server_free(server);
-		return rc_fail(RC_OS, "the HTTP server's thread cannot be made: %s", strerror(failed));
+		return rc_fail(RC_OS, "the HTTP server's thread cannot be made: %s",
+		               strerror(failed));
 	}
 	*out = server;
 	return OK;

@@ -38,16 +38,20 @@ static void on_event(rd_kafka_t *rk, rd_kafka_event_t *event, void *opaque)
 		       kafka_fail(record->err, "appending a timer record"));
 	}
 	if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
-		log_debug("kafka_append", LOG_TEXT("text", rd_kafka_event_error_string(event)), LOG_END);
+		log_debug("kafka_append", LOG_TEXT("text", rd_kafka_event_error_string(event)),
+		          LOG_END);
 	rd_kafka_event_destroy(event);
 }
 
 static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t *conf)
 {
 	static const struct kafka_property fixed[] = {
-		{ "enable.idempotence", "true" }, { "acks", "all" },
-		{ "linger.ms", "0" },             { "message.timeout.ms", "10000" },
-		{ "compression.codec", "none" },  { "queue.buffering.max.kbytes", "4096" },
+		{ "enable.idempotence", "true" },
+		{ "acks", "all" },
+		{ "linger.ms", "0" },
+		{ "message.timeout.ms", "10000" },
+		{ "compression.codec", "none" },
+		{ "queue.buffering.max.kbytes", "4096" },
 	};
 
 	TRY(kafka_conf_put_properties(conf, options));

@@ -14,13 +14,14 @@
 #include "common/adapters/kafka_client.h"
 
 #define ABORT_TIMEOUT_MS 5000
+#define ERROR_BYTES 512
 
 struct kafka_broadcast {
 	struct kafka_client client;
-	bool open;             /* a transaction is under way */
-	uint64_t sent;         /* records sent so far */
-	uint64_t last;         /* the newest record reported */
-	int64_t last_offset;   /* of it */
+	bool open;           /* a transaction is under way */
+	uint64_t sent;       /* records sent so far */
+	uint64_t last;       /* the newest record reported */
+	int64_t last_offset; /* of it */
 	rd_kafka_resp_err_t failed;
 };
 
@@ -67,9 +68,9 @@ struct rc kafka_broadcast_open(const struct kafka_options *options, const char *
 	broadcast->client.owner = broadcast;
 	rc = kafka_client_open(&broadcast->client, RD_KAFKA_PRODUCER, conf);
 	if (rc_ok(rc))
-		rc = kafka_fail_error(rd_kafka_init_transactions(broadcast->client.rk,
-		                                                 KAFKA_CLUSTER_TIMEOUT_MS),
-		                      "starting a transactional producer");
+		rc = kafka_fail_error(
+			rd_kafka_init_transactions(broadcast->client.rk, KAFKA_CLUSTER_TIMEOUT_MS),
+			"starting a transactional producer");
 	if (rc_ok(rc))
 		rc = kafka_fail_error(rd_kafka_begin_transaction(broadcast->client.rk),
 		                      "beginning the transaction");
@@ -82,13 +83,26 @@ struct rc kafka_broadcast_open(const struct kafka_options *options, const char *
 	return OK;
 }
 
+/* A later broadcast of the same id has ended this one: that is no trouble of the cluster's. */
+static struct rc explain(const struct kafka_broadcast *broadcast, struct rc rc)
+{
+	char words[ERROR_BYTES];
+
+	if (rc_ok(rc) || rd_kafka_fatal_error(broadcast->client.rk, words, sizeof(words)) !=
+	                         RD_KAFKA_RESP_ERR__FENCED)
+		return rc;
+	return rc_fail(RC_TRY_AGAIN, "somebody else began to publish meanwhile; nothing of this is "
+	                             "visible: try again");
+}
+
 static rd_kafka_headers_t *headers_of(const struct outgoing *outgoing)
 {
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(outgoing->header_count);
 
 	for (unsigned i = 0; i < outgoing->header_count; i++)
 		rd_kafka_header_add(headers, outgoing->headers[i].name.ptr,
-		                    (ssize_t)outgoing->headers[i].name.len, outgoing->headers[i].value.ptr,
+		                    (ssize_t)outgoing->headers[i].name.len,
+		                    outgoing->headers[i].value.ptr,
 		                    (ssize_t)outgoing->headers[i].value.len);
 	return headers;
 }
@@ -106,7 +120,8 @@ static struct rc produce(struct kafka_broadcast *broadcast, const char *topic,
 		{ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { value, outgoing->value.len } },
 		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
 		{ .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers_of(outgoing) },
-		{ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)(broadcast->sent + 1) },
+		{ .vtype = RD_KAFKA_VTYPE_OPAQUE,
+		  .u.ptr = (void *)(uintptr_t)(broadcast->sent + 1) },
 	};
 	rd_kafka_error_t *error =
 		rd_kafka_produceva(broadcast->client.rk, parts, sizeof(parts) / sizeof(parts[0]));
@@ -129,7 +144,7 @@ struct rc kafka_broadcast_send(struct kafka_broadcast *broadcast, const struct o
 	while (!rc_ok(rc = produce(broadcast, topic, outgoing, &full)) && full)
 		rd_kafka_poll(broadcast->client.rk, 100);
 	arena_release(&memory);
-	TRY(rc);
+	TRY(explain(broadcast, rc));
 	broadcast->sent++;
 	rd_kafka_poll(broadcast->client.rk, 0);
 	return OK;
@@ -137,23 +152,33 @@ struct rc kafka_broadcast_send(struct kafka_broadcast *broadcast, const struct o
 
 struct rc kafka_broadcast_sync(struct kafka_broadcast *broadcast, int64_t *last_offset)
 {
-	TRY(kafka_fail(rd_kafka_flush(broadcast->client.rk, KAFKA_CLUSTER_TIMEOUT_MS),
-	               "waiting for records to be written"));
-	TRY(kafka_fail(broadcast->failed, "writing a record"));
+	TRY(explain(broadcast,
+	            kafka_fail(rd_kafka_flush(broadcast->client.rk, KAFKA_CLUSTER_TIMEOUT_MS),
+	                       "waiting for records to be written")));
+	TRY(explain(broadcast, kafka_fail(broadcast->failed, "writing a record")));
 	if (broadcast->last != broadcast->sent || broadcast->last_offset < 0)
 		return rc_fail(RC_TRY_AGAIN, "the broker did not say where the last record lies; "
-		               "nothing was published, try again");
+		                             "nothing was published, try again");
 	*last_offset = broadcast->last_offset;
 	return OK;
 }
 
 struct rc kafka_broadcast_commit(struct kafka_broadcast *broadcast)
 {
-	struct rc rc = kafka_fail_error(rd_kafka_commit_transaction(broadcast->client.rk, -1),
-	                                "committing the transaction");
+	rd_kafka_error_t *error;
+	struct rc rc;
+	bool abortable;
 
-	if (rc_ok(rc))
-		broadcast->open = false;
+	while ((error = rd_kafka_commit_transaction(broadcast->client.rk,
+	                                            KAFKA_CLUSTER_TIMEOUT_MS)) &&
+	       rd_kafka_error_is_retriable(error))
+		rd_kafka_error_destroy(error);
+	broadcast->open = abortable = error && rd_kafka_error_txn_requires_abort(error);
+	rc = explain(broadcast, kafka_fail_error(error, "committing the transaction"));
+	if (!rc_ok(rc) && !abortable && rc.code != RC_TRY_AGAIN)
+		return rc_within(
+			rc, "it is not known whether all is published or nothing; publishing it "
+			    "again does no harm");
 	return rc;
 }
 

@@ -28,8 +28,8 @@ struct kafka_broker {
 	struct kafka_reference *reference;
 };
 
-static void port_take(void *self, int32_t partition, int64_t until, unsigned max,
-                      size_t max_bytes, struct taken *out)
+static void port_take(void *self, int32_t partition, int64_t until, unsigned max, size_t max_bytes,
+                      struct taken *out)
 {
 	struct kafka_broker *b = self;
 
@@ -79,8 +79,7 @@ static void port_publish(void *self, const struct transaction *transaction)
 	kafka_publisher_publish(b->publisher, transaction);
 }
 
-static void port_fence(void *self, int32_t partition, uint64_t ticket,
-                       const char *transactional_id)
+static void port_fence(void *self, int32_t partition, uint64_t ticket, const char *transactional_id)
 {
 	struct kafka_broker *b = self;
 
@@ -161,7 +160,7 @@ static struct rc open_parts(struct kafka_broker *b, struct inbox *inbox)
 		return rc_fail(RC_OS, "no eventfd: %s", strerror(errno));
 	TRY(kafka_input_new(b->options, inbox, b->wake_fd, &b->input));
 	consumer = kafka_input_client(b->input);
-	TRY(kafka_cursor_new(b->options, inbox, consumer, &b->cursor));
+	TRY(kafka_cursor_new(b->options, inbox, &b->cursor));
 	TRY(kafka_publisher_new(b->options, inbox, consumer, &b->publisher));
 	TRY(kafka_fencer_new(b->options, inbox, &b->fencer));
 	TRY(kafka_reference_new(b->options, inbox, &b->reference));

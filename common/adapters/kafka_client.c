@@ -61,11 +61,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	if (client && is_connection_trouble(facility))
 		atomic_store(&client->shaken, true);
 	if (level <= LEVEL_ERROR)
-		log_warn("kafka_client_error", LOG_TEXT("client", name), LOG_TEXT("facility", facility),
-		         LOG_TEXT("text", text), LOG_END);
+		log_warn("kafka_client_error", LOG_TEXT("client", name),
+		         LOG_TEXT("facility", facility), LOG_TEXT("text", text), LOG_END);
 	else if (level <= LEVEL_WARNING)
-		log_info("kafka_client_warning", LOG_TEXT("client", name), LOG_TEXT("facility", facility),
-		         LOG_TEXT("text", text), LOG_END);
+		log_info("kafka_client_warning", LOG_TEXT("client", name),
+		         LOG_TEXT("facility", facility), LOG_TEXT("text", text), LOG_END);
 	else
 		log_debug("kafka_client", LOG_TEXT("client", name), LOG_TEXT("facility", facility),
 		          LOG_TEXT("text", text), LOG_END);
@@ -95,8 +95,10 @@ struct rc kafka_property_check(const char *name, const char *value)
 
 	for (const char *const *one = reserved; *one; one++)
 		if (strcmp(name, *one) == 0)
-			return rc_fail(RC_CONFIG, "kafka.%s cannot be set: the commit protocol needs its own value",
-			               name);
+			return rc_fail(
+				RC_CONFIG,
+				"kafka.%s cannot be set: the commit protocol needs its own value",
+				name);
 	conf = rd_kafka_conf_new();
 	rc = kafka_conf_put(conf, name, value);
 	rd_kafka_conf_destroy(conf);
@@ -150,7 +152,7 @@ void kafka_client_close(struct kafka_client *client)
 		return;
 	if (rd_kafka_type(client->rk) == RD_KAFKA_PRODUCER)
 		rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-		                               RD_KAFKA_PURGE_F_NON_BLOCKING);
+		                                   RD_KAFKA_PURGE_F_NON_BLOCKING);
 	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	client->rk = NULL;
 }

@@ -81,7 +81,7 @@ void kafka_cluster_free(struct kafka_cluster *cluster)
 	free(cluster);
 }
 
-/* ---- one question, one answer ------------------------------------------------------ */
+/* ---- one question, one answer ------------------------------------------ */
 
 static struct rc admin_options(struct kafka_cluster *cluster, rd_kafka_admin_op_t op,
                                rd_kafka_AdminOptions_t **out)
@@ -116,7 +116,7 @@ static struct rc await(struct kafka_cluster *cluster, const char *what, rd_kafka
 	return rc;
 }
 
-/* ---- topics -------------------------------------------------------------------------- */
+/* ---- topics ------------------------------------------------------------ */
 
 struct rc kafka_cluster_topic(struct kafka_cluster *cluster, const char *topic,
                               struct topic_state *out)
@@ -143,7 +143,8 @@ static struct rc created(const rd_kafka_event_t *event, const char *topic)
 
 	list = rd_kafka_CreateTopics_result_topics(result, &count);
 	if (count != 1)
-		return rc_fail(RC_PROTOCOL, "topic %s: the broker created %zu topics", topic, count);
+		return rc_fail(RC_PROTOCOL, "topic %s: the broker created %zu topics", topic,
+		               count);
 	error = rd_kafka_topic_result_error(list[0]);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
 		return OK;
@@ -166,7 +167,8 @@ static struct rc await_topic(struct kafka_cluster *cluster, const char *topic)
 		if (state.exists && rc_ok(kafka_cluster_spans(cluster, topic, 1, spans)))
 			return OK;
 		if (system_now_ms() >= until_ms)
-			return rc_fail(RC_UNAVAILABLE, "topic %s was created but has no leader yet", topic);
+			return rc_fail(RC_UNAVAILABLE, "topic %s was created but has no leader yet",
+			               topic);
 		usleep(PAUSE_US);
 	}
 }
@@ -174,8 +176,8 @@ static struct rc await_topic(struct kafka_cluster *cluster, const char *topic)
 struct rc kafka_cluster_create_topic(struct kafka_cluster *cluster, const struct topic_plan *plan)
 {
 	char words[ERROR_BYTES];
-	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(plan->name, plan->partitions, plan->replicas,
-	                                                   words, sizeof(words));
+	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(plan->name, plan->partitions,
+	                                                   plan->replicas, words, sizeof(words));
 	rd_kafka_AdminOptions_t *options;
 	rd_kafka_event_t *event;
 	struct rc rc;
@@ -212,10 +214,11 @@ static struct rc configs_from(const rd_kafka_event_t *event, const char *topic,
 
 	resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
 	if (count != 1)
-		return rc_fail(RC_PROTOCOL, "topic %s: no configuration in the broker's answer", topic);
+		return rc_fail(RC_PROTOCOL, "topic %s: no configuration in the broker's answer",
+		               topic);
 	if (rd_kafka_ConfigResource_error(resources[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return rc_fail(RC_UNAVAILABLE, "topic %s: its configuration cannot be read: %s", topic,
-		               rd_kafka_ConfigResource_error_string(resources[0]));
+		return rc_fail(RC_UNAVAILABLE, "topic %s: its configuration cannot be read: %s",
+		               topic, rd_kafka_ConfigResource_error_string(resources[0]));
 	entries = rd_kafka_ConfigResource_configs(resources[0], &count);
 	for (size_t i = 0; i < count; i++) {
 		struct str name = str_from_c(rd_kafka_ConfigEntry_name(entries[i]));
@@ -229,10 +232,11 @@ static struct rc configs_from(const rd_kafka_event_t *event, const char *topic,
 }
 
 struct rc kafka_cluster_topic_configs(struct kafka_cluster *cluster, const char *topic,
-                                    const char *const *names, unsigned count, struct arena *arena,
-                                    struct str *values_out)
+                                      const char *const *names, unsigned count, struct arena *arena,
+                                      struct str *values_out)
 {
-	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+	rd_kafka_ConfigResource_t *resource =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
 	rd_kafka_AdminOptions_t *options;
 	rd_kafka_event_t *event;
 	struct rc rc = admin_options(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, &options);
@@ -250,7 +254,7 @@ struct rc kafka_cluster_topic_configs(struct kafka_cluster *cluster, const char 
 	return rc;
 }
 
-/* ---- ends of logs ----------------------------------------------------------------------- */
+/* ---- ends of logs ------------------------------------------------------ */
 
 static struct rc ends_from(const rd_kafka_event_t *event, const char *topic, int32_t partitions,
                            bool start, struct log_span *out)
@@ -276,8 +280,9 @@ static struct rc ends_from(const rd_kafka_event_t *event, const char *topic, int
 			out[one->partition].end = one->offset;
 	}
 	if (count != (size_t)partitions)
-		return rc_fail(RC_PROTOCOL, "topic %s: the broker answered for %zu of %" PRId32
-		               " partitions", topic, count, partitions);
+		return rc_fail(RC_PROTOCOL,
+		               "topic %s: the broker answered for %zu of %" PRId32 " partitions",
+		               topic, count, partitions);
 	return OK;
 }
 
@@ -310,13 +315,13 @@ static struct rc list_ends(struct kafka_cluster *cluster, const char *topic, int
 }
 
 struct rc kafka_cluster_spans(struct kafka_cluster *cluster, const char *topic, int32_t partitions,
-                            struct log_span *out)
+                              struct log_span *out)
 {
 	TRY(list_ends(cluster, topic, partitions, true, out));
 	return list_ends(cluster, topic, partitions, false, out);
 }
 
-/* ---- committed offsets -------------------------------------------------------------------- */
+/* ---- committed offsets ------------------------------------------------- */
 
 /* A coordinator that just started, or a transaction that is pending, is worth waiting for. */
 static struct rc committed_of(struct kafka_cluster *cluster, const char *group, const char *topic,
@@ -326,14 +331,16 @@ static struct rc committed_of(struct kafka_cluster *cluster, const char *group, 
 	struct kafka_committed found;
 
 	for (;;) {
-		struct rc rc = kafka_query_committed(cluster->client.rk, group, topic, partition, arena,
-		                                     &found);
+		struct rc rc = kafka_query_committed(cluster->client.rk, group, topic, partition,
+		                                     arena, &found);
 
 		if (rc_ok(rc) && !found.unstable)
 			break;
 		if (system_now_ms() >= until_ms && rc_ok(rc))
-			return rc_fail(RC_TRY_AGAIN, "group %s, %s partition %" PRId32
-			               ": a transaction is pending", group, topic, partition);
+			return rc_fail(RC_TRY_AGAIN,
+			               "group %s, %s partition %" PRId32
+			               ": a transaction is pending",
+			               group, topic, partition);
 		if (rc.code != RC_UNAVAILABLE && !rc_ok(rc))
 			return rc;
 		if (system_now_ms() >= until_ms)
@@ -362,10 +369,11 @@ static struct rc commit_result(const rd_kafka_topic_partition_list_t *list, cons
 			continue;
 		if (one->err == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
 		    one->err == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP)
-			return rc_fail(RC_REFUSED, "group %s has members: stop its workers, then try again",
+			return rc_fail(RC_REFUSED,
+			               "group %s has members: stop its workers, then try again",
 			               group);
-		return rc_fail(RC_UNAVAILABLE, "group %s, %s partition %" PRId32 ": %s", group, one->topic,
-		               one->partition, rd_kafka_err2str(one->err));
+		return rc_fail(RC_UNAVAILABLE, "group %s, %s partition %" PRId32 ": %s", group,
+		               one->topic, one->partition, rd_kafka_err2str(one->err));
 	}
 	return OK;
 }
@@ -394,7 +402,7 @@ static rd_kafka_topic_partition_list_t *commit_list(const char *topic, int32_t p
 }
 
 struct rc kafka_cluster_commit(struct kafka_cluster *cluster, const char *group, const char *topic,
-                             int32_t partitions, const struct committed *cursors)
+                               int32_t partitions, const struct committed *cursors)
 {
 	rd_kafka_topic_partition_list_t *list = commit_list(topic, partitions, cursors);
 	rd_kafka_AlterConsumerGroupOffsets_t *order;
@@ -412,7 +420,8 @@ struct rc kafka_cluster_commit(struct kafka_cluster *cluster, const char *group,
 	rd_kafka_topic_partition_list_destroy(list);
 	rc = admin_options(cluster, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, &options);
 	if (rc_ok(rc)) {
-		rd_kafka_AlterConsumerGroupOffsets(cluster->client.rk, &order, 1, options, cluster->queue);
+		rd_kafka_AlterConsumerGroupOffsets(cluster->client.rk, &order, 1, options,
+		                                   cluster->queue);
 		rd_kafka_AdminOptions_destroy(options);
 		rc = await(cluster, "committing first offsets", &event);
 	}
@@ -431,7 +440,7 @@ struct rc kafka_cluster_commit(struct kafka_cluster *cluster, const char *group,
 	return rc;
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------- */
 
 /* Until the end that the log had when it was first reached. */
 static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, record_fn *each, void *self,
@@ -471,7 +480,7 @@ static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, record_fn 
 }
 
 struct rc kafka_cluster_read(struct kafka_cluster *cluster, const char *topic, int32_t partition,
-                           int64_t from, record_fn *each, void *self, int64_t *next)
+                             int64_t from, record_fn *each, void *self, int64_t *next)
 {
 	rd_kafka_topic_t *handle;
 	struct rc rc;
@@ -479,7 +488,8 @@ struct rc kafka_cluster_read(struct kafka_cluster *cluster, const char *topic, i
 	*next = from;
 	handle = rd_kafka_topic_new(cluster->client.rk, topic, NULL);
 	if (!handle)
-		return rc_fail(RC_BUG, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+		return rc_fail(RC_BUG, "topic %s: %s", topic,
+		               rd_kafka_err2str(rd_kafka_last_error()));
 	if (rd_kafka_consume_start(handle, partition, from) != 0) {
 		rc = rc_fail(RC_UNAVAILABLE, "topic %s cannot be read: %s", topic,
 		             rd_kafka_err2str(rd_kafka_last_error()));

@@ -40,15 +40,15 @@ struct rc kafka_cluster_create_topic(struct kafka_cluster *, const struct topic_
 
 /* The values of these configurations of a topic, in the arena; absent: the broker has none. */
 struct rc kafka_cluster_topic_configs(struct kafka_cluster *, const char *topic,
-                                    const char *const *names, unsigned count, struct arena *,
-                                    struct str *values_out);
+                                      const char *const *names, unsigned count, struct arena *,
+                                      struct str *values_out);
 
 /* Low and high watermark; the high one lies behind control markers and open transactions. */
 struct log_span {
 	int64_t start, end;
 };
 struct rc kafka_cluster_spans(struct kafka_cluster *, const char *topic, int32_t partitions,
-                            struct log_span *out);
+                              struct log_span *out);
 
 /* A group's committed offset. */
 struct committed {
@@ -58,16 +58,16 @@ struct committed {
 };
 /* Waits for a pending transaction's outcome. out: one a partition. */
 struct rc kafka_cluster_committed(struct kafka_cluster *, const char *group, const char *topic,
-                                int32_t partitions, struct arena *, struct committed *out);
+                                  int32_t partitions, struct arena *, struct committed *out);
 /* Commits those that exist in `cursors`. Only for a group without members: RC_REFUSED otherwise. */
 struct rc kafka_cluster_commit(struct kafka_cluster *, const char *group, const char *topic,
-                             int32_t partitions, const struct committed *cursors);
+                               int32_t partitions, const struct committed *cursors);
 
 /* A record, borrowed for the call. */
 typedef void record_fn(void *self, const struct message *);
 /* The committed records from an offset to the log's end as it is now; *next is the offset to go on
  * from later. */
-struct rc kafka_cluster_read(struct kafka_cluster *, const char *topic, int32_t partition, int64_t from,
-                           record_fn *each, void *self, int64_t *next);
+struct rc kafka_cluster_read(struct kafka_cluster *, const char *topic, int32_t partition,
+                             int64_t from, record_fn *each, void *self, int64_t *next);
 
 #endif

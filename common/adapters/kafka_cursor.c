@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lane's jobs: read a shard's cursor, describe a topic. What is known of the
- * input topic is asked for again when it is older than SHAPE_AGE_MS, so that all
- * shards of one assignment share an answer and each assignment has a fresh one.
+ * The lane's jobs: read a shard's cursor, describe a topic. They have a client of
+ * their own: on the consumer's connection each would wait for the fetch that is
+ * pending there. It is of the consumer type with a group, though it never joins,
+ * because librdkafka 2.14.2 follows a null pointer when a producer is told that the
+ * group's coordinator has moved. What is known of the input topic is asked for again
+ * when it is older than SHAPE_AGE_MS, so that all shards of one assignment share an
+ * answer and each assignment has a fresh one.
  */
 #include "common/adapters/kafka_cursor.h"
 
@@ -16,9 +20,9 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define SHAPE_AGE_MS 2000      /* of the input topic, for an assignment */
+#define SHAPE_AGE_MS 2000 /* of the input topic, for an assignment */
 #define PARTITIONS_AGE_MS 60000
-#define ASK_AGAIN_MS 500       /* for a topic that is not there */
+#define ASK_AGAIN_MS 500 /* for a topic that is not there */
 #define UNSTABLE_AGAIN_MS 50
 #define UNSTABLE_SAY_MS 5000
 #define TOPICS_MOST 64
@@ -41,7 +45,7 @@ struct known_topic {
 struct kafka_cursor {
 	const struct kafka_options *options;
 	struct inbox *inbox;
-	rd_kafka_t *client;
+	struct kafka_client client;
 	struct lane lane;
 	/* The input topic's shape; the lane's own. */
 	struct kafka_topic input;
@@ -52,7 +56,7 @@ struct kafka_cursor {
 	unsigned topic_count;
 };
 
-/* ---- topics ---------------------------------------------------------------- */
+/* ---- topics ---- */
 
 static struct known_topic *topic_find(struct kafka_cursor *r, const char *name)
 {
@@ -65,12 +69,12 @@ static struct known_topic *topic_find(struct kafka_cursor *r, const char *name)
 static void describe(struct kafka_cursor *r, const struct read_job *job)
 {
 	struct kafka_topic topic;
-	struct rc rc = kafka_query_topic(r->client, job->topic, &topic);
+	struct rc rc = kafka_query_topic(r->client.rk, job->topic, &topic);
 	struct known_topic *known;
 
 	if (!rc_ok(rc))
-		log_info("topic_unknown", LOG_TEXT("topic", job->topic), LOG_TEXT("text", rc_text()),
-		         LOG_END);
+		log_info("topic_unknown", LOG_TEXT("topic", job->topic),
+		         LOG_TEXT("text", rc_text()), LOG_END);
 	pthread_mutex_lock(&r->lock);
 	known = topic_find(r, job->topic);
 	if (known) {
@@ -100,7 +104,8 @@ int32_t kafka_cursor_partitions(struct kafka_cursor *r, struct str topic)
 	known = topic_find(r, name);
 	if (!known && r->topic_count < TOPICS_MOST) {
 		known = &r->topics[r->topic_count++];
-		*known = (struct known_topic){ .partitions = -1, .at_ms = now_ms - PARTITIONS_AGE_MS };
+		*known = (struct known_topic){ .partitions = -1,
+			                       .at_ms = now_ms - PARTITIONS_AGE_MS };
 		memcpy(known->name, name, topic.len + 1);
 	}
 	if (known) {
@@ -118,7 +123,7 @@ int32_t kafka_cursor_partitions(struct kafka_cursor *r, struct str topic)
 	return partitions;
 }
 
-/* ---- a shard's cursor ------------------------------------------------------- */
+/* ---- a shard's cursor ---- */
 
 static struct rc refresh_shape(struct kafka_cursor *r)
 {
@@ -128,8 +133,8 @@ static struct rc refresh_shape(struct kafka_cursor *r)
 	if (r->shape_known && now_ms - r->shape_ms < SHAPE_AGE_MS)
 		return OK;
 	r->shape_known = false;
-	TRY(kafka_query_topic(r->client, r->options->topic, &r->input));
-	rc = kafka_query_compacted(r->client, r->options->topic, &r->compacted);
+	TRY(kafka_query_topic(r->client.rk, r->options->topic, &r->input));
+	rc = kafka_query_compacted(r->client.rk, r->options->topic, &r->compacted);
 	if (!rc_ok(rc)) /* a broker may keep its configuration to itself */
 		log_warn("cleanup_policy_unknown", LOG_TEXT("text", rc_text()), LOG_END);
 	r->shape_known = true;
@@ -145,13 +150,13 @@ static struct rc read_cursor(struct kafka_cursor *r, int32_t partition, struct a
 	int64_t low, high;
 
 	TRY(refresh_shape(r));
-	TRY(kafka_query_committed(r->client, r->options->group, r->options->topic, partition, arena,
-	                          &committed));
+	TRY(kafka_query_committed(r->client.rk, r->options->group, r->options->topic, partition,
+	                          arena, &committed));
 	*again = committed.unstable;
 	if (committed.unstable)
 		return OK;
-	TRY(kafka_fail(rd_kafka_query_watermark_offsets(r->client, r->options->topic, partition, &low,
-	                                                &high, QUERY_TIMEOUT_MS),
+	TRY(kafka_fail(rd_kafka_query_watermark_offsets(r->client.rk, r->options->topic, partition,
+	                                                &low, &high, QUERY_TIMEOUT_MS),
 	               "ends of the log"));
 	*out = (struct cursor){
 		.exists = committed.exists,
@@ -185,7 +190,8 @@ static bool serve_cursor(struct kafka_cursor *r, struct read_job *job)
 	struct happening *happening = happening_new(HAPPENED_CURSOR, job->partition, job->ticket);
 	bool again = false;
 
-	happening->rc = read_cursor(r, job->partition, &happening->memory, &happening->cursor, &again);
+	happening->rc =
+		read_cursor(r, job->partition, &happening->memory, &happening->cursor, &again);
 	if (rc_ok(happening->rc) && again) {
 		happening_release(happening);
 		return ask_later(r, job);
@@ -225,22 +231,40 @@ void kafka_cursor_read(struct kafka_cursor *r, int32_t partition, uint64_t ticke
 	lane_put(&r->lane, &job->job, 0);
 }
 
-/* ---- boot and end -------------------------------------------------------------- */
+/* ---- boot and end ---- */
+
+static struct rc open_client(struct kafka_cursor *r)
+{
+	rd_kafka_conf_t *conf;
+	struct rc rc;
+
+	TRY(kafka_conf_new(r->options, &conf));
+	rc = kafka_conf_put(conf, "group.id", r->options->group);
+	if (rc_ok(rc)) /* has to fit max.poll.interval.ms, though neither is in use here */
+		rc = kafka_conf_put_int(conf, "session.timeout.ms", r->options->session_timeout_ms);
+	if (rc_ok(rc))
+		rc = kafka_conf_put_properties(conf, r->options);
+	if (!rc_ok(rc)) {
+		rd_kafka_conf_destroy(conf);
+		return rc;
+	}
+	return kafka_client_open(&r->client, RD_KAFKA_CONSUMER, conf);
+}
 
 struct rc kafka_cursor_new(const struct kafka_options *options, struct inbox *inbox,
-                            rd_kafka_t *client, struct kafka_cursor **out)
+                           struct kafka_cursor **out)
 {
 	struct kafka_cursor *r = job_new(sizeof(*r));
 	struct rc rc;
 
 	r->options = options;
 	r->inbox = inbox;
-	r->client = client;
 	must(pthread_mutex_init(&r->lock, NULL) == 0);
-	rc = lane_start(&r->lane, "kafka-cursor", serve, r);
+	rc = open_client(r);
+	if (rc_ok(rc))
+		rc = lane_start(&r->lane, "kafka-cursor", serve, r);
 	if (!rc_ok(rc)) {
-		pthread_mutex_destroy(&r->lock);
-		free(r);
+		kafka_cursor_free(r);
 		return rc;
 	}
 	*out = r;
@@ -252,6 +276,7 @@ void kafka_cursor_free(struct kafka_cursor *r)
 	if (!r)
 		return;
 	lane_stop(&r->lane);
+	kafka_client_close(&r->client);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }

@@ -13,9 +13,7 @@
 
 struct kafka_cursor;
 
-/* The client is borrowed (the consumer's); it must outlive the reader. */
-struct rc kafka_cursor_new(const struct kafka_options *, struct inbox *, rd_kafka_t *client,
-                            struct kafka_cursor **out);
+struct rc kafka_cursor_new(const struct kafka_options *, struct inbox *, struct kafka_cursor **out);
 void kafka_cursor_free(struct kafka_cursor *);
 
 /* -> HAPPENED_CURSOR */

@@ -30,7 +30,8 @@ static struct rc fence(struct kafka_fencer *f, const char *id)
 {
 	struct kafka_producer producer = { .topic_count = 0 };
 
-	TRY(rc_within(kafka_transactional_open(&producer, f->options, id), "ending transactions of %s", id));
+	TRY(rc_within(kafka_transactional_open(&producer, f->options, id),
+	              "ending transactions of %s", id));
 	kafka_producer_close(&producer);
 	log_info("transactions_fenced", LOG_TEXT("transactional_id", id), LOG_END);
 	return OK;
@@ -76,7 +77,7 @@ static void serve(void *self, struct job *list)
 }
 
 void kafka_fencer_fence(struct kafka_fencer *f, int32_t partition, uint64_t ticket,
-                  const char *transactional_id)
+                        const char *transactional_id)
 {
 	struct fence_job *job = job_new(sizeof(*job));
 
@@ -87,7 +88,7 @@ void kafka_fencer_fence(struct kafka_fencer *f, int32_t partition, uint64_t tick
 }
 
 struct rc kafka_fencer_new(const struct kafka_options *options, struct inbox *inbox,
-                     struct kafka_fencer **out)
+                           struct kafka_fencer **out)
 {
 	struct kafka_fencer *f = job_new(sizeof(*f));
 	struct rc rc;

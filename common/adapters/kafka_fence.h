@@ -16,6 +16,6 @@ struct rc kafka_fencer_new(const struct kafka_options *, struct inbox *, struct 
 void kafka_fencer_free(struct kafka_fencer *);
 /* -> HAPPENED_FENCED. The id is copied. */
 void kafka_fencer_fence(struct kafka_fencer *, int32_t partition, uint64_t ticket,
-                  const char *transactional_id);
+                        const char *transactional_id);
 
 #endif

@@ -18,8 +18,8 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define FETCH_AHEAD 1024        /* records moved out of librdkafka's queue in one call */
-#define HANDFULS_KEPT 4         /* containers of taken records that are kept for reuse */
+#define FETCH_AHEAD 1024 /* records moved out of librdkafka's queue in one call */
+#define HANDFULS_KEPT 4  /* containers of taken records that are kept for reuse */
 #define HANDFUL_FIRST_BYTES 4096
 
 /* How far the group's wish to have a partition back has come. */
@@ -30,7 +30,7 @@ struct partition {
 	bool assigned, started;
 	bool broken; /* the fetcher gave up: only a new assignment starts it again */
 	enum parting parting;
-	bool lost;   /* told so */
+	bool lost; /* told so */
 	rd_kafka_queue_t *queue;
 	int64_t floor; /* where it was started: nothing below is handed out */
 	rd_kafka_message_t *ahead[FETCH_AHEAD]; /* out of the queue, not handed out */
@@ -57,7 +57,7 @@ struct kafka_input {
 	rd_kafka_queue_t *leaving_queue; /* the same while leaving */
 	struct partition **partitions;   /* by number; NULL where never seen */
 	int32_t partition_room;
-	bool parting;                    /* a revoke is to be answered */
+	bool parting; /* a revoke is to be answered */
 	bool leaving, closing;
 	struct handful *spare;
 	unsigned spare_count;
@@ -65,7 +65,7 @@ struct kafka_input {
 
 static const uint64_t wake_word = 1;
 
-/* ---- boot ---------------------------------------------------------------- */
+/* ---- boot ---- */
 
 static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t *conf)
 {
@@ -81,8 +81,8 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 		{ "fetch.min.bytes", "1" },
 		{ "check.crcs", "false" },
 		{ "max.poll.interval.ms", "60000" },
-		/* Fetched values are not copied, so a small response costs its whole buffer. */
-		{ "fetch.message.max.bytes", "1048576" },
+		/* Fetched ahead beyond the queue's limit: one response a partition, decompressed. */
+		{ "fetch.message.max.bytes", "524288" },
 		{ "fetch.max.bytes", "8388608" },
 	};
 
@@ -92,7 +92,8 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 	TRY(kafka_conf_put_int(conf, "session.timeout.ms", options->session_timeout_ms));
 	TRY(kafka_conf_put_int(conf, "heartbeat.interval.ms", options->session_timeout_ms / 5));
 	TRY(kafka_conf_put_int(conf, "fetch.wait.max.ms", options->fetch_wait_ms));
-	TRY(kafka_conf_put_int(conf, "queued.max.messages.kbytes", options->partition_queue_kbytes));
+	TRY(kafka_conf_put_int(conf, "queued.max.messages.kbytes",
+	                       options->partition_queue_kbytes));
 	return kafka_conf_put_properties(conf, options);
 }
 
@@ -108,7 +109,7 @@ static struct rc subscribe(struct kafka_input *input)
 }
 
 struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inbox, int wake_fd,
-                    struct kafka_input **out)
+                          struct kafka_input **out)
 {
 	struct kafka_input *input = memset(memory_resize(NULL, sizeof(*input)), 0, sizeof(*input));
 	rd_kafka_conf_t *conf;
@@ -148,7 +149,7 @@ rd_kafka_t *kafka_input_client(const struct kafka_input *input)
 	return input->client.rk;
 }
 
-/* ---- partitions ------------------------------------------------------------ */
+/* ---- partitions ---- */
 
 static struct partition *find(const struct kafka_input *input, int32_t number)
 {
@@ -219,7 +220,8 @@ static void put_happening(struct kafka_input *input, enum happening_kind kind, i
 	inbox_put(input->inbox, happening_new(kind, number, 0));
 }
 
-static void put_trouble(struct kafka_input *input, int32_t number, enum rc_code code, struct str words)
+static void put_trouble(struct kafka_input *input, int32_t number, enum rc_code code,
+                        struct str words)
 {
 	struct happening *happening = happening_new(HAPPENED_TROUBLE, number, 0);
 
@@ -228,7 +230,7 @@ static void put_trouble(struct kafka_input *input, int32_t number, enum rc_code 
 	inbox_put(input->inbox, happening);
 }
 
-/* ---- the group protocol ------------------------------------------------------ */
+/* ---- the group protocol ---- */
 
 static void list_add(rd_kafka_topic_partition_list_t *list, const struct kafka_input *input,
                      int32_t number, int64_t offset)
@@ -437,7 +439,7 @@ bool kafka_input_has_left(const struct kafka_input *input)
 	return input->closing && rd_kafka_consumer_closed(input->client.rk) != 0;
 }
 
-/* ---- records ---------------------------------------------------------------- */
+/* ---- records ---- */
 
 /* The fetcher gave up, so a seek would be refused: take the partition out and in again. */
 static void assign_again(struct kafka_input *input, struct partition *p, int64_t offset)
@@ -535,8 +537,10 @@ static struct handful *handful_new(struct kafka_input *input, unsigned room)
 	handful->next = NULL;
 	handful->count = 0;
 	if (handful->room < room) {
-		handful->records = memory_resize(handful->records, room * sizeof(*handful->records));
-		handful->messages = memory_resize(handful->messages, room * sizeof(*handful->messages));
+		handful->records =
+			memory_resize(handful->records, room * sizeof(*handful->records));
+		handful->messages =
+			memory_resize(handful->messages, room * sizeof(*handful->messages));
 		handful->room = room;
 	}
 	return handful;
@@ -563,8 +567,8 @@ static void handful_add(struct handful *handful, struct partition *p)
 	handful->count++;
 }
 
-void kafka_input_take(struct kafka_input *input, int32_t number, int64_t until, unsigned max, size_t max_bytes,
-                struct taken *out)
+void kafka_input_take(struct kafka_input *input, int32_t number, int64_t until, unsigned max,
+                      size_t max_bytes, struct taken *out)
 {
 	struct partition *p = find(input, number);
 	struct handful *handful = NULL;
@@ -614,7 +618,7 @@ void kafka_input_give_back(struct kafka_input *input, struct taken *taken)
 	input->spare_count++;
 }
 
-/* ---- the end ------------------------------------------------------------------ */
+/* ---- the end ---- */
 
 void kafka_input_free(struct kafka_input *input)
 {

@@ -17,14 +17,15 @@
 struct kafka_input;
 
 /* Joins the group. wake_fd is a non-blocking eventfd that is written when there is something. */
-struct rc kafka_input_new(const struct kafka_options *, struct inbox *, int wake_fd, struct kafka_input **out);
+struct rc kafka_input_new(const struct kafka_options *, struct inbox *, int wake_fd,
+                          struct kafka_input **out);
 void kafka_input_free(struct kafka_input *);
 rd_kafka_t *kafka_input_client(const struct kafka_input *);
 
 void kafka_input_poll(struct kafka_input *);
 void kafka_input_start(struct kafka_input *, int32_t partition, int64_t offset);
-void kafka_input_take(struct kafka_input *, int32_t partition, int64_t until, unsigned max, size_t max_bytes,
-                struct taken *out);
+void kafka_input_take(struct kafka_input *, int32_t partition, int64_t until, unsigned max,
+                      size_t max_bytes, struct taken *out);
 void kafka_input_give_back(struct kafka_input *, struct taken *);
 void kafka_input_unassign(struct kafka_input *, int32_t partition);
 void kafka_input_leave(struct kafka_input *);

@@ -75,7 +75,7 @@ static void *unconst(const char *ptr)
 }
 
 struct rc kafka_producer_send(struct kafka_producer *p, const struct outgoing *out, void *opaque,
-                        int64_t timeout_ms)
+                              int64_t timeout_ms)
 {
 	int64_t until_ms = system_now_ms() + timeout_ms;
 	rd_kafka_topic_t *topic = NULL;

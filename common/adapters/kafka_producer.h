@@ -22,6 +22,6 @@ struct rc kafka_producer_open(struct kafka_producer *, rd_kafka_conf_t *);
 void kafka_producer_close(struct kafka_producer *);
 /* Queues one message; waits while librdkafka's queue is full, timeout_ms at most. */
 struct rc kafka_producer_send(struct kafka_producer *, const struct outgoing *, void *opaque,
-                        int64_t timeout_ms);
+                              int64_t timeout_ms);
 
 #endif

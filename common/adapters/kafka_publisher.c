@@ -45,7 +45,7 @@ struct kafka_publisher {
 	const char *_Atomic id;
 };
 
-/* ---- the producer -------------------------------------------------------------- */
+/* ---- the producer ---- */
 
 static void lose_producer(struct kafka_publisher *p)
 {
@@ -89,7 +89,8 @@ static void reopen(struct kafka_publisher *p, uint64_t ticket)
 		lose_producer(p);
 	happening->rc = open_producer(p, new_id(p));
 	if (rc_ok(happening->rc))
-		log_info("producer_opened", LOG_TEXT("transactional_id", atomic_load(&p->id)), LOG_END);
+		log_info("producer_opened", LOG_TEXT("transactional_id", atomic_load(&p->id)),
+		         LOG_END);
 	else
 		happening->words = arena_printf(&happening->memory, "%s", rc_text()).ptr;
 	inbox_put(p->inbox, happening);
@@ -103,7 +104,7 @@ static void note(const char *words)
 	(void)rc;
 }
 
-/* ---- the steps ------------------------------------------------------------------ */
+/* ---- the steps ---- */
 
 static bool is_stale(const struct carried *carried)
 {
@@ -119,14 +120,14 @@ static bool any_stale(const struct transaction *transaction)
 }
 
 /* Makes the call until it says something else than "again", or time is over. */
-#define WHILE_AGAIN(p, judged, name, call)                                                       \
-	do {                                                                                     \
-		int64_t until_ms_ = system_now_ms() + (p)->options->transaction_timeout_ms;      \
-		watchdog_begin(&(p)->watchdog, (name));                                          \
-		do                                                                               \
-			(judged) = kafka_transactional_judge((call), (name));                          \
-		while ((judged) == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms_);          \
-		watchdog_end(&(p)->watchdog);                                                    \
+#define WHILE_AGAIN(p, judged, name, call)                                                  \
+	do {                                                                                \
+		int64_t until_ms_ = system_now_ms() + (p)->options->transaction_timeout_ms; \
+		watchdog_begin(&(p)->watchdog, (name));                                     \
+		do                                                                          \
+			(judged) = kafka_transactional_judge((call), (name));               \
+		while ((judged) == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms_);     \
+		watchdog_end(&(p)->watchdog);                                               \
 	} while (0)
 
 static enum publish_result abort_transaction(struct kafka_publisher *p)
@@ -151,7 +152,7 @@ static struct rc produce_all(struct kafka_publisher *p, const struct transaction
 
 		for (unsigned j = 0; j < carried->outgoing_count; j++)
 			TRY(kafka_producer_send(&p->producer, &carried->outgoing[j], NULL,
-			                  p->options->transaction_timeout_ms));
+			                        p->options->transaction_timeout_ms));
 	}
 	return OK;
 }
@@ -196,8 +197,8 @@ static enum transactional_error send_offsets(struct kafka_publisher *p,
 		offsets = offsets_of(p, transaction);
 		WHILE_AGAIN(p, judged, "send_offsets_to_transaction",
 		            rd_kafka_send_offsets_to_transaction(
-			            p->producer.client.rk, offsets, group,
-			            (int)p->options->transaction_timeout_ms));
+				    p->producer.client.rk, offsets, group,
+				    (int)p->options->transaction_timeout_ms));
 		rd_kafka_topic_partition_list_destroy(offsets);
 		if (judged == TRANSACTIONAL_AGAIN)
 			judged = TRANSACTIONAL_ABORT;
@@ -310,7 +311,7 @@ static void serve(void *self, struct job *list)
 	}
 }
 
-/* ---- the port's side --------------------------------------------------------------- */
+/* ---- the port's side ---- */
 
 void kafka_publisher_publish(struct kafka_publisher *p, const struct transaction *transaction)
 {
@@ -334,7 +335,7 @@ const char *kafka_publisher_id(const struct kafka_publisher *p)
 }
 
 struct rc kafka_publisher_new(const struct kafka_options *options, struct inbox *inbox,
-                        rd_kafka_t *consumer, struct kafka_publisher **out)
+                              rd_kafka_t *consumer, struct kafka_publisher **out)
 {
 	struct kafka_publisher *p = job_new(sizeof(*p));
 	struct rc rc;

@@ -18,7 +18,7 @@ struct kafka_publisher;
 
 /* The consumer is borrowed for its group metadata and must outlive the publisher. */
 struct rc kafka_publisher_new(const struct kafka_options *, struct inbox *, rd_kafka_t *consumer,
-                        struct kafka_publisher **out);
+                              struct kafka_publisher **out);
 void kafka_publisher_free(struct kafka_publisher *);
 
 void kafka_publisher_publish(struct kafka_publisher *, const struct transaction *);

@@ -52,8 +52,7 @@ static void question_close(struct question *q)
 }
 
 static struct rc read_committed(const rd_kafka_event_t *answer, const char *topic,
-                                int32_t partition, struct arena *arena,
-                                struct kafka_committed *out)
+                                int32_t partition, struct arena *arena, struct kafka_committed *out)
 {
 	const rd_kafka_group_result_t **groups;
 	const rd_kafka_topic_partition_list_t *list;
@@ -68,7 +67,8 @@ static struct rc read_committed(const rd_kafka_event_t *answer, const char *topi
 		               rd_kafka_error_string(rd_kafka_group_result_error(groups[0])));
 	list = rd_kafka_group_result_partitions(groups[0]);
 	for (int i = 0; list && i < list->cnt; i++)
-		if (list->elems[i].partition == partition && strcmp(list->elems[i].topic, topic) == 0)
+		if (list->elems[i].partition == partition &&
+		    strcmp(list->elems[i].topic, topic) == 0)
 			found = &list->elems[i];
 	if (!found)
 		return rc_fail(RC_PROTOCOL, "committed offset: partition %d is not in the answer",
@@ -87,8 +87,7 @@ static struct rc read_committed(const rd_kafka_event_t *answer, const char *topi
 }
 
 struct rc kafka_query_committed(rd_kafka_t *rk, const char *group, const char *topic,
-                                int32_t partition, struct arena *arena,
-                                struct kafka_committed *out)
+                                int32_t partition, struct arena *arena, struct kafka_committed *out)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_ListConsumerGroupOffsets_t *ask;

@@ -43,7 +43,7 @@ struct reading {
 static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t *conf)
 {
 	static const struct kafka_property fixed[] = {
-		{ "enable.auto.commit", "false" },      { "enable.auto.offset.store", "false" },
+		{ "enable.auto.commit", "false" },       { "enable.auto.offset.store", "false" },
 		{ "isolation.level", "read_committed" }, { "auto.offset.reset", "error" },
 		{ "enable.partition.eof", "true" },      { "queued.max.messages.kbytes", "4096" },
 		{ "fetch.queue.backoff.ms", "5" },       { "fetch.wait.max.ms", "20" },
@@ -51,6 +51,7 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 
 	/* Needed by rd_kafka_assign(), though nothing is ever committed or joined. */
 	TRY(kafka_conf_put(conf, "group.id", options->group));
+	TRY(kafka_conf_put_int(conf, "session.timeout.ms", options->session_timeout_ms));
 	TRY(kafka_conf_put_properties(conf, options));
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		TRY(kafka_conf_put(conf, fixed[i].name, fixed[i].value));
@@ -76,7 +77,8 @@ static struct rc open_at(struct reading *r, int64_t from)
 	TRY(kafka_client_open(&r->client, RD_KAFKA_CONSUMER, conf));
 	rd_kafka_poll_set_consumer(r->client.rk);
 	list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_list_add(list, options->reference_topic, 0)->offset = from;
+	rd_kafka_topic_partition_list_add(list, options->reference_topic, 0)->offset =
+		from > 0 ? from : RD_KAFKA_OFFSET_BEGINNING;
 	error = rd_kafka_assign(r->client.rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	return kafka_fail(error, "reading the reference topic");
@@ -124,7 +126,8 @@ static struct rc read_to_end(struct reading *r)
 
 		if (!record) {
 			if (system_now_ms() - heard_ms > SILENCE_MS)
-				return rc_fail(RC_UNAVAILABLE, "reading the reference topic: no answer");
+				return rc_fail(RC_UNAVAILABLE,
+				               "reading the reference topic: no answer");
 			continue;
 		}
 		heard_ms = system_now_ms();
@@ -189,7 +192,7 @@ void kafka_reference_read(struct kafka_reference *reader, int64_t from, uint64_t
 }
 
 struct rc kafka_reference_new(const struct kafka_options *options, struct inbox *inbox,
-                               struct kafka_reference **out)
+                              struct kafka_reference **out)
 {
 	struct kafka_reference *reader = job_new(sizeof(*reader));
 	struct rc rc;

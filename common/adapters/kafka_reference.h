@@ -12,7 +12,7 @@
 struct kafka_reference;
 
 struct rc kafka_reference_new(const struct kafka_options *, struct inbox *,
-                               struct kafka_reference **out);
+                              struct kafka_reference **out);
 void kafka_reference_free(struct kafka_reference *);
 /* -> HAPPENED_REFERENCE, the last one with at_end, or one with an rc that is not OK. */
 void kafka_reference_read(struct kafka_reference *, int64_t from, uint64_t ticket);

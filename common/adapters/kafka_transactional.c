@@ -2,9 +2,11 @@
 /*
  * Settings of the transactional producer and its calls.
  *
- * linger.ms is small because a commit flushes anyway: lingering only delays the
- * start of a large transaction's sending. Delivery reports are not asked for; a
- * failed delivery makes the commit fail.
+ * No lingering: a partition's messages wait anyway until it is part of the
+ * transaction, and a commit flushes (5000 messages took 30 ms and 11.5 ms of CPU
+ * with 0, 55 ms and 17 ms with 1 or 5). Delivery reports are asked for though nobody
+ * needs them (a failed delivery makes the commit fail): without them rd_kafka_flush()
+ * looks every 10 ms only whether all is delivered.
  */
 #include "common/adapters/kafka_transactional.h"
 
@@ -18,9 +20,12 @@ static struct rc configure(const struct kafka_options *options, const char *tran
 		{ "acks", "all" },
 		{ "partitioner", "murmur2_random" },
 		{ "compression.codec", "lz4" },
-		{ "linger.ms", "1" },
+		{ "linger.ms", "0" },
 		{ "batch.num.messages", "10000" },
 		{ "message.max.bytes", "4194304" },
+		/* The broker answers "try again" until the last transaction's markers are written. */
+		{ "retry.backoff.ms", "10" },
+		{ "retry.backoff.max.ms", "500" },
 		{ "queue.buffering.max.messages", "200000" },
 		{ "queue.buffering.max.kbytes", "32768" },
 	};
@@ -51,8 +56,15 @@ enum transactional_error kafka_transactional_judge(rd_kafka_error_t *error, cons
 	return judged;
 }
 
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+	(void)rk;
+	(void)message;
+	(void)opaque;
+}
+
 struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_options *options,
-                             const char *transactional_id)
+                                   const char *transactional_id)
 {
 	int64_t until_ms = system_now_ms() + options->transaction_timeout_ms;
 	enum transactional_error judged;
@@ -65,12 +77,14 @@ struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_
 		rd_kafka_conf_destroy(conf);
 		return rc;
 	}
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	TRY(kafka_producer_open(p, conf));
 	do {
 		int64_t left_ms = until_ms - system_now_ms();
 
 		judged = kafka_transactional_judge(
-			rd_kafka_init_transactions(p->client.rk, (int)(left_ms > 100 ? left_ms : 100)),
+			rd_kafka_init_transactions(p->client.rk,
+		                                   (int)(left_ms > 100 ? left_ms : 100)),
 			"init_transactions");
 	} while (judged == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms);
 	if (judged == TRANSACTIONAL_OK) {

@@ -13,13 +13,13 @@
 
 /* Opens a producer and ends every open transaction of its id. */
 struct rc kafka_transactional_open(struct kafka_producer *, const struct kafka_options *,
-                             const char *transactional_id);
+                                   const char *transactional_id);
 
 enum transactional_error {
 	TRANSACTIONAL_OK,
 	TRANSACTIONAL_AGAIN, /* the same call, with the same arguments */
 	TRANSACTIONAL_ABORT,
-	TRANSACTIONAL_DEAD,  /* the instance is of no more use */
+	TRANSACTIONAL_DEAD, /* the instance is of no more use */
 };
 /* Says what the error asks for; its words go to rc_text(); destroys it. NULL is no error. */
 enum transactional_error kafka_transactional_judge(rd_kafka_error_t *, const char *call);

@@ -59,7 +59,7 @@ static void *lane_run(void *argument)
 			pthread_mutex_lock(&lane->lock);
 		} else {
 			struct timespec until = { .tv_sec = next_ms / 1000,
-				                      .tv_nsec = next_ms % 1000 * 1000000 };
+				                  .tv_nsec = next_ms % 1000 * 1000000 };
 
 			pthread_cond_timedwait(&lane->changed, &lane->lock, &until);
 		}

@@ -114,7 +114,8 @@ struct rc redis_admin_probe(struct redis_admin *admin)
 		return rc.code == RC_PROTOCOL ? OK : rc;
 	role = element(reply, 0);
 	if (role.ptr && !str_eq(role, STR("master")))
-		rc = rc_fail(RC_UNAVAILABLE, "this Redis is a %.*s and takes no writes", STR_ARG(role));
+		rc = rc_fail(RC_UNAVAILABLE, "this Redis is a %.*s and takes no writes",
+		             STR_ARG(role));
 	freeReplyObject(reply);
 	return rc;
 }

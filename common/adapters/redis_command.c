@@ -5,7 +5,7 @@
  */
 #include "common/adapters/redis_command.h"
 
-#define HEAD_ROOM 24   /* "*", 20 digits, CR LF */
+#define HEAD_ROOM 24     /* "*", 20 digits, CR LF */
 #define ARGUMENT_ROOM 27 /* "$", 20 digits, CR LF, CR LF, and the rest to spare */
 
 void command_begin(struct command *c, struct buf *buf)

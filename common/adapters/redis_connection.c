@@ -5,7 +5,6 @@
 #include "common/adapters/redis_connection.h"
 
 #include <errno.h>
-#include <hiredis/hiredis_ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_library.h"
+#include "common/adapters/redis_tls.h"
 #include "common/adapters/redis_url.h"
 #include "common/adapters/system_clock.h"
 #include "common/base/log.h"
@@ -35,7 +35,8 @@ struct rc redis_options_check(const struct redis_options *options)
 	if (!options->tls_cert != !options->tls_key)
 		return rc_fail(RC_CONFIG, "a TLS certificate and its key come together");
 	if (!url.tls && (options->tls_ca || options->tls_cert))
-		return rc_fail(RC_CONFIG, "TLS files are given, but the Redis URL is not rediss://");
+		return rc_fail(RC_CONFIG,
+		               "TLS files are given, but the Redis URL is not rediss://");
 	return OK;
 }
 
@@ -47,8 +48,7 @@ void redis_connection_init(struct redis_connection *c, const struct redis_option
 void redis_connection_release(struct redis_connection *c)
 {
 	redis_connection_close(c);
-	if (c->tls)
-		redisFreeSSLContext(c->tls);
+	redis_tls_free(c->tls);
 	c->tls = NULL;
 }
 
@@ -59,7 +59,7 @@ void redis_connection_close(struct redis_connection *c)
 	c->context = NULL;
 }
 
-/* ---- sending and receiving ----------------------------------------------------------- */
+/* ---- sending and receiving ---- */
 
 static struct rc fail_and_close(struct redis_connection *c, const char *what)
 {
@@ -140,7 +140,7 @@ static struct rc order_words(struct redis_connection *c, const struct str *words
 	return OK;
 }
 
-/* ---- opening ---------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static struct timeval timeval_of(int64_t ms)
 {
@@ -169,25 +169,11 @@ static struct rc connect_to(struct redis_connection *c, const struct redis_url *
 
 static struct rc start_tls(struct redis_connection *c, const struct redis_url *url)
 {
-	const struct redis_options *options = c->options;
-	redisSSLContextError error = REDIS_SSL_CTX_NONE;
-
 	if (!url->tls)
 		return OK;
-	if (!c->tls) {
-		redisInitOpenSSL();
-		c->tls = redisCreateSSLContext(options->tls_ca,
-		                               options->tls_ca ? NULL : "/etc/ssl/certs",
-		                               options->tls_cert, options->tls_key,
-		                               options->tls_server_name ? options->tls_server_name
-		                                                        : url->host,
-		                               &error);
-	}
 	if (!c->tls)
-		return rc_fail(RC_CONFIG, "Redis: TLS: %s", redisSSLContextGetError(error));
-	if (redisInitiateSSLWithContext(c->context, c->tls) != REDIS_OK)
-		return fail_and_close(c, "TLS");
-	return OK;
+		TRY(redis_tls_new(c->options, &c->tls));
+	return redis_tls_start(c->tls, c->context, url->host);
 }
 
 static struct rc log_in(struct redis_connection *c, const struct redis_url *url)
@@ -236,13 +222,15 @@ static struct rc check_info(struct str info)
 	int64_t major;
 
 	if (!str_to_i64(str_split(&rest, '.'), &major) || major < REDIS_VERSION_LEAST)
-		return rc_fail(RC_REFUSED, "Redis is version %.*s; %d.0 or later is needed (functions)",
+		return rc_fail(RC_REFUSED,
+		               "Redis is version %.*s; %d.0 or later is needed (functions)",
 		               STR_ARG(version), REDIS_VERSION_LEAST);
 	if (policy.ptr && !str_eq_c(policy, "noeviction"))
-		return rc_fail(RC_REFUSED,
-		               "Redis has maxmemory-policy %.*s and would throw state away: set it to "
-		               "noeviction",
-		               STR_ARG(policy));
+		return rc_fail(
+			RC_REFUSED,
+			"Redis has maxmemory-policy %.*s and would throw state away: set it to "
+			"noeviction",
+			STR_ARG(policy));
 	if (str_eq_c(info_line(info, STR("cluster_enabled:")), "1"))
 		return rc_fail(RC_REFUSED,
 		               "Redis runs in cluster mode, for which keys carry no tags yet");
@@ -262,7 +250,7 @@ static struct rc check_server(struct redis_connection *c)
 	return rc;
 }
 
-/* ---- our library --------------------------------------------------------------------------- */
+/* ---- our library ---- */
 
 struct rc redis_connection_load_library(struct redis_connection *c)
 {
@@ -277,7 +265,8 @@ struct rc redis_connection_load_library(struct redis_connection *c)
 static bool holds_code(const redisReply *reply)
 {
 	if (reply->type == REDIS_REPLY_STRING)
-		return str_eq(str_of(reply->str, reply->len), str_of(redis_library, redis_library_len));
+		return str_eq(str_of(reply->str, reply->len),
+		              str_of(redis_library, redis_library_len));
 	if (reply->type != REDIS_REPLY_ARRAY)
 		return false;
 	for (size_t i = 0; i < reply->elements; i++)
@@ -347,7 +336,7 @@ struct rc redis_connection_open(struct redis_connection *c)
 	return c->refused;
 }
 
-/* ---- error answers ---------------------------------------------------------------------------- */
+/* ---- error answers ---- */
 
 enum redis_error redis_error_kind(struct str words)
 {

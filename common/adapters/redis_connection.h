@@ -15,15 +15,15 @@
 #include "common/adapters/redis_store.h"
 #include "common/base/limits.h"
 
-struct redisSSLContext;
+struct redis_tls;
 
 struct redis_connection {
 	const struct redis_options *options;
-	redisContext *context;          /* NULL: not open */
-	struct redisSSLContext *tls;    /* made at the first use */
-	int64_t refused_ms;             /* when opening failed last; it is not tried again at once */
+	redisContext *context;       /* NULL: not open */
+	struct redis_tls *tls; /* made at the first use */
+	int64_t refused_ms;          /* when opening failed last; it is not tried again at once */
 	struct rc refused;
-	char words[RC_TEXT_BYTES];       /* of that failure */
+	char words[RC_TEXT_BYTES]; /* of that failure */
 };
 
 void redis_connection_init(struct redis_connection *, const struct redis_options *);

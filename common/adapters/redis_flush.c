@@ -53,17 +53,18 @@ static void add_key(struct encoding *e, struct str key)
 	command_add_joined(e->command, e->options->prefix, key, STR(""));
 }
 
-/* ---- gathering ---------------------------------------------------------------------- */
+/* ---- gathering ---- */
 
 static struct group *group_of(struct encoding *e, const struct write *write)
 {
-	size_t slot = (write->key_hash ^ (uint64_t)write->kind * UINT64_C(0x9e3779b97f4a7c15)) & e->mask;
+	size_t slot =
+		(write->key_hash ^ (uint64_t)write->kind * UINT64_C(0x9e3779b97f4a7c15)) & e->mask;
 	struct group *group;
 
 	for (; e->slots[slot]; slot = (slot + 1) & e->mask) {
 		group = &e->groups[e->slots[slot] - 1];
-		if (group->first->key_hash == write->key_hash && group->first->kind == write->kind &&
-		    str_eq(group->first->key, write->key))
+		if (group->first->key_hash == write->key_hash &&
+		    group->first->kind == write->kind && str_eq(group->first->key, write->key))
 			return group;
 	}
 	group = &e->groups[e->group_count++];
@@ -108,7 +109,7 @@ static void gather(struct encoding *e, const struct flush *flush)
 	}
 }
 
-/* ---- commands ------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
 /* Begins a command of `left` items more, as many as fit; returns how many. */
 static unsigned begin_some(struct encoding *e, struct str name, const struct str *key,
@@ -186,7 +187,8 @@ static void put_whole(struct encoding *e, const struct flush *flush, enum write_
 		if (write->kind != kind)
 			continue;
 		if (room == 0) {
-			room = begin_some(e, set ? STR("MSET") : STR("UNLINK"), NULL, set ? 2 : 1, left);
+			room = begin_some(e, set ? STR("MSET") : STR("UNLINK"), NULL, set ? 2 : 1,
+			                  left);
 			left -= room;
 		}
 		add_key(e, write->key);
@@ -196,7 +198,7 @@ static void put_whole(struct encoding *e, const struct flush *flush, enum write_
 	}
 }
 
-/* ---- the call ------------------------------------------------------------------------------ */
+/* ---- the call ---- */
 
 static void put_asof(struct command *c, const struct flush *flush)
 {
@@ -211,7 +213,8 @@ static void put_asof(struct command *c, const struct flush *flush)
 		buf_put(&json, str_of(number, i64_to_text(meta->watermark_ms, number)));
 	buf_put_lit(&json, ",\"time\":");
 	buf_put(&json, str_of(number, i64_to_text(meta->broker_ms, number)));
-	buf_put(&json, meta->rebuilding ? STR(",\"rebuilding\":true}") : STR(",\"rebuilding\":false}"));
+	buf_put(&json,
+	        meta->rebuilding ? STR(",\"rebuilding\":true}") : STR(",\"rebuilding\":false}"));
 	command_add(c, str_of(partition, i64_to_text(flush->partition, partition)));
 	command_add(c, buf_str(&json));
 }

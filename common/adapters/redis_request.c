@@ -20,7 +20,7 @@ struct request *request_new(enum request_kind kind, int32_t partition, uint64_t 
 	return r;
 }
 
-/* ---- commands --------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
 static void encode_load(const struct load *load, const struct redis_options *options,
                         struct command *c)
@@ -38,7 +38,8 @@ static void encode_load(const struct load *load, const struct redis_options *opt
 			command_add_i64(c, load->expect[i]);
 	}
 	for (unsigned i = 0, run; i < load->count; i += run) {
-		for (run = 1; i + run < load->count && load->keys[i + run].hash == load->keys[i].hash;)
+		for (run = 1;
+		     i + run < load->count && load->keys[i + run].hash == load->keys[i].hash;)
 			run++;
 		command_add(c, load->keys[i].hash ? STR("h") : STR("d"));
 		command_add_i64(c, run);
@@ -98,37 +99,26 @@ void request_encode(struct request *r, const struct redis_options *options, stru
 		command_add_lit(c, "HGETALL");
 		redis_add_meta_key(c, options, r->partition);
 		break;
-	case REQUEST_LOAD:
-		encode_load(r->load, options, c);
-		break;
-	case REQUEST_DUE:
-		encode_due(r, options, c);
-		break;
+	case REQUEST_LOAD: encode_load(r->load, options, c); break;
+	case REQUEST_DUE: encode_due(r, options, c); break;
 	case REQUEST_FLUSH:
-	case REQUEST_WIPE:
-		must(!"has an encoder of its own");
+	case REQUEST_WIPE: must(!"has an encoder of its own");
 	}
 	command_end(c);
 }
 
-/* ---- answers ------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static enum happening_kind happening_kind_of(enum request_kind kind)
 {
 	switch (kind) {
 	case REQUEST_CLAIM:
-	case REQUEST_TRY:
-		return HAPPENED_CLAIMED;
-	case REQUEST_LOAD:
-		return HAPPENED_LOADED;
-	case REQUEST_CHECK:
-		return HAPPENED_CHECKED;
-	case REQUEST_DUE:
-		return HAPPENED_DUE;
-	case REQUEST_FLUSH:
-		return HAPPENED_FLUSHED;
-	case REQUEST_WIPE:
-		break;
+	case REQUEST_TRY: return HAPPENED_CLAIMED;
+	case REQUEST_LOAD: return HAPPENED_LOADED;
+	case REQUEST_CHECK: return HAPPENED_CHECKED;
+	case REQUEST_DUE: return HAPPENED_DUE;
+	case REQUEST_FLUSH: return HAPPENED_FLUSHED;
+	case REQUEST_WIPE: break;
 	}
 	return HAPPENED_WIPED;
 }
@@ -177,7 +167,9 @@ static bool read_figures(const redisReply *reply, struct arena *memory, struct l
 		pairs[i].name = copy_text(memory, reply->element[2 * i]);
 		pairs[i].value = copy_text(memory, reply->element[2 * i + 1]);
 	}
-	*out = (struct loaded){ .exists = count > 0, .pairs = pairs, .pair_count = (unsigned)count };
+	*out = (struct loaded){ .exists = count > 0,
+		                .pairs = pairs,
+		                .pair_count = (unsigned)count };
 	return true;
 }
 
@@ -245,20 +237,11 @@ struct happening *request_answer(const struct request *r, const redisReply *repl
 	switch (r->kind) {
 	case REQUEST_CLAIM:
 	case REQUEST_TRY:
-	case REQUEST_CHECK:
-		good = redis_meta_read(reply, &h->meta);
-		break;
-	case REQUEST_LOAD:
-		good = answer_load(r->load, reply, h);
-		break;
-	case REQUEST_DUE:
-		good = answer_due(reply, h);
-		break;
-	case REQUEST_FLUSH:
-		good = answer_flush(reply, h);
-		break;
-	case REQUEST_WIPE:
-		break;
+	case REQUEST_CHECK: good = redis_meta_read(reply, &h->meta); break;
+	case REQUEST_LOAD: good = answer_load(r->load, reply, h); break;
+	case REQUEST_DUE: good = answer_due(reply, h); break;
+	case REQUEST_FLUSH: good = answer_flush(reply, h); break;
+	case REQUEST_WIPE: break;
 	}
 	if (good)
 		return h;

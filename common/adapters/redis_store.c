@@ -17,9 +17,9 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define ROUND_BYTES 8388608   /* encoded in one round */
+#define ROUND_BYTES 8388608 /* encoded in one round */
 #define SCRATCH_BYTES 65536
-#define BUFFER_KEPT 4194304   /* a larger buffer is given back after the round */
+#define BUFFER_KEPT 4194304 /* a larger buffer is given back after the round */
 
 struct redis_lane {
 	struct redis_store *store;
@@ -39,7 +39,7 @@ struct redis_store {
 	int32_t claim_room;
 };
 
-/* ---- a round ------------------------------------------------------------------------------- */
+/* ---- a round ---- */
 
 static struct request *request_of(struct job *job)
 {
@@ -117,7 +117,8 @@ static void repeat(struct redis_lane *l, struct job *list)
 			continue;
 		}
 		/* Without a connection it was never sent again; otherwise it may have been. */
-		finish(l, r, request_failed(r, open ? REQUEST_IN_DOUBT : REQUEST_NOT_DONE, rc_text()));
+		finish(l, r,
+		       request_failed(r, open ? REQUEST_IN_DOUBT : REQUEST_NOT_DONE, rc_text()));
 	}
 }
 
@@ -137,7 +138,8 @@ static void receive_all(struct redis_lane *l, struct job *list)
 		list = list->next;
 		r->job.next = NULL;
 		if (reply->type == REDIS_REPLY_ERROR &&
-		    redis_error_kind(str_of(reply->str, reply->len)) == REDIS_ERROR_FUNCTION_MISSING) {
+		    redis_error_kind(str_of(reply->str, reply->len)) ==
+		            REDIS_ERROR_FUNCTION_MISSING) {
 			*again_last = &r->job;
 			again_last = &r->job.next;
 		} else {
@@ -215,7 +217,7 @@ static void serve(void *self, struct job *list)
 		buf_release(&l->buf);
 }
 
-/* ---- the port ---------------------------------------------------------------------------------- */
+/* ---- the port ---- */
 
 static void send_read(struct redis_store *s, struct request *r)
 {
@@ -236,8 +238,7 @@ static char *claim_of(struct redis_store *s, int32_t partition)
 	return s->claims[partition];
 }
 
-static void port_claim(void *self, int32_t partition, uint64_t ticket,
-                       const char *transactional_id)
+static void port_claim(void *self, int32_t partition, uint64_t ticket, const char *transactional_id)
 {
 	struct redis_store *s = self;
 	struct request *r = request_new(REQUEST_CLAIM, partition, ticket);
@@ -298,7 +299,7 @@ static void port_read_due(void *self, int32_t partition, uint64_t ticket, unsign
 	send_read(self, r);
 }
 
-/* ---- boot and end --------------------------------------------------------------------------------- */
+/* ---- boot and end ---- */
 
 static struct rc lane_open(struct redis_lane *l, struct redis_store *s, const char *name)
 {

@@ -17,15 +17,16 @@
 #include "common/runtime/worker.h"
 
 struct redis_options {
-	const char *url; /* redis://[[user]:password@]host[:port][/db], rediss://..., unix:///path[?db] */
-	const char *user, *password;       /* or NULL; they come before those in the URL */
-	const char *tls_ca;                /* file, or NULL: the machine's own */
-	const char *tls_cert, *tls_key;    /* files, or NULL: no client certificate */
-	const char *tls_server_name;       /* or NULL: the URL's host */
-	struct str prefix;                 /* before every key, may be empty */
-	struct str topic;                  /* the input topic, as it stands in meta:, asof:, due: */
-	int64_t connect_timeout_ms;        /* 1000 */
-	int64_t command_timeout_ms;        /* 5000 */
+	const char *
+		url; /* redis://[[user]:password@]host[:port][/db], rediss://..., unix:///path[?db] */
+	const char *user, *password;    /* or NULL; they come before those in the URL */
+	const char *tls_ca;             /* file, or NULL: the machine's own */
+	const char *tls_cert, *tls_key; /* files, or NULL: no client certificate */
+	const char *tls_server_name;    /* or NULL: the URL's host */
+	struct str prefix;              /* before every key, may be empty */
+	struct str topic;               /* the input topic, as it stands in meta:, asof:, due: */
+	int64_t connect_timeout_ms;     /* 1000 */
+	int64_t command_timeout_ms;     /* 5000 */
 };
 /* Fills in the numbers. */
 void redis_options_default(struct redis_options *);

@@ -91,7 +91,8 @@ static bool parse_address(struct str address, struct redis_url *out)
 		if (colon < end)
 			colon = address.len;
 	}
-	if (colon < address.len && !parse_number(str_from(address, colon + 1), 1, 65535, &out->port))
+	if (colon < address.len &&
+	    !parse_number(str_from(address, colon + 1), 1, 65535, &out->port))
 		return false;
 	return host.len > 0 && copy_part(host, out->host);
 }
@@ -110,7 +111,8 @@ struct rc redis_url_parse(const char *text, struct redis_url *out)
 	} else {
 		out->tls = str_starts(rest, STR("rediss://"));
 		if (!out->tls && !str_starts(rest, STR("redis://")))
-			return rc_fail(RC_CONFIG, "a Redis URL begins with redis://, rediss:// or unix://");
+			return rc_fail(RC_CONFIG,
+			               "a Redis URL begins with redis://, rediss:// or unix://");
 		rest = str_from(rest, out->tls ? 9 : 8);
 		good = parse_credentials(&rest, out);
 		address = str_split(&rest, '/');
@@ -119,7 +121,8 @@ struct rc redis_url_parse(const char *text, struct redis_url *out)
 	if (good && rest.len > 0)
 		good = parse_number(rest, 0, 65535, &out->db);
 	if (!good)
-		return rc_fail(RC_CONFIG,
-		               "the Redis URL cannot be read: redis://[[user]:password@]host[:port][/db]");
+		return rc_fail(
+			RC_CONFIG,
+			"the Redis URL cannot be read: redis://[[user]:password@]host[:port][/db]");
 	return OK;
 }

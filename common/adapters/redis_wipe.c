@@ -21,8 +21,8 @@ struct wiping {
 	struct buf buf;
 };
 
-/* The message key whose shard owns the key; absent: none of this worker's. The longest prefix counts,
- * so that "a:b:" is not taken for "a:". */
+/* The message key whose shard owns the key; absent: none of this worker's. The longest prefix
+ * counts, so that "a:b:" is not taken for "a:". */
 static struct str owner_of(const struct worker *w, struct str key)
 {
 	struct str (*owner)(struct str) = NULL;
@@ -118,7 +118,8 @@ static struct rc end_wipe(struct wiping *w, struct command *c)
 	TRY(redis_connection_ask(w->connection, command_text(c), &reply));
 	ours = reply->type == REDIS_REPLY_STATUS && str_eq_c(str_of(reply->str, reply->len), "OK");
 	freeReplyObject(reply);
-	return ours ? OK : rc_fail(RC_TRY_AGAIN, "the shard was claimed by another while it was wiped");
+	return ours ? OK
+	            : rc_fail(RC_TRY_AGAIN, "the shard was claimed by another while it was wiped");
 }
 
 static struct rc remove_ours(struct wiping *w, const redisReply *keys)

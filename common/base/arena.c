@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -205,4 +206,15 @@ void arena_release(struct arena *a)
 		free(chunk);
 	}
 	arena_init(a, a->first_size);
+}
+
+#define KEPT_BLOCK_BYTES (64 * 1024 * 1024) /* larger ones come from the system each time */
+#define KEPT_TOP_BYTES (64 * 1024 * 1024)   /* free memory at the end of the heap */
+#define HEAPS 2
+
+void memory_configure(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_TOP_BYTES);
+	(void)mallopt(M_ARENA_MAX, HEAPS);
 }

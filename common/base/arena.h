@@ -46,4 +46,8 @@ void arena_release(struct arena *);
 /* realloc(3) for long-lived containers, where running out of memory is fatal too. */
 void *memory_resize(void *block_or_null, size_t size);
 
+/* For a long-running process, before its first thread: freed memory is kept for the next batch
+ * instead of going back to the system page by page, and few threads share few heaps. */
+void memory_configure(void);
+
 #endif

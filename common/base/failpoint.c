@@ -79,25 +79,17 @@ static void read_environment(void)
 static void point_fire(struct point *point)
 {
 	struct timespec pause_time = { .tv_sec = point->sleep_ms / 1000,
-		                           .tv_nsec = point->sleep_ms % 1000 * 1000000 };
+		                       .tv_nsec = point->sleep_ms % 1000 * 1000000 };
 
 	log_info("fail_point", LOG_STR("name", point->name),
 	         LOG_TEXT("action", action_names[point->action]), LOG_END);
 	switch (point->action) {
-	case ACTION_KILL:
-		kill(getpid(), SIGKILL);
-		break;
-	case ACTION_STOP:
-		kill(getpid(), SIGSTOP);
-		break;
-	case ACTION_SLEEP:
-		nanosleep(&pause_time, NULL);
-		break;
-	case ACTION_EXIT:
-		_exit(EXIT_SOFTWARE);
+	case ACTION_KILL: kill(getpid(), SIGKILL); break;
+	case ACTION_STOP: kill(getpid(), SIGSTOP); break;
+	case ACTION_SLEEP: nanosleep(&pause_time, NULL); break;
+	case ACTION_EXIT: _exit(EXIT_SOFTWARE);
 	case ACTION_ERROR:
-	case ACTION_COUNT:
-		break;
+	case ACTION_COUNT: break;
 	}
 }
 

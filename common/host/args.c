@@ -56,8 +56,8 @@ static struct rc take_flag(struct args *args, struct str text, struct arg *out)
 		return OK;
 	}
 	if (args->at >= args->count)
-		return rc_fail(RC_USAGE, "%s needs a value: %s %s", out->flag->name, out->flag->name,
-		               out->flag->value_name);
+		return rc_fail(RC_USAGE, "%s needs a value: %s %s", out->flag->name,
+		               out->flag->name, out->flag->value_name);
 	out->text = args->texts[args->at++];
 	return OK;
 }

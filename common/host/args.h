@@ -23,8 +23,8 @@ struct flag {
 struct args {
 	int count;
 	char *const *texts;
-	int at;                         /* of the next text */
-	bool only_words;                /* "--" was seen */
+	int at;                          /* of the next text */
+	bool only_words;                 /* "--" was seen */
 	const struct flag *const *lists; /* the flags known now; ends with NULL */
 };
 

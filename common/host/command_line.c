@@ -51,11 +51,13 @@ struct rc command_line_take(struct command_line *line, const struct arg *arg, bo
 		line->help = true;
 	else if (strcmp(name, "--version") == 0)
 		line->version = true;
-	else if (strcmp(name, "--set") == 0 || config_setting_from_flag(arg->flag, arg->text, &setting)) {
+	else if (strcmp(name, "--set") == 0 ||
+	         config_setting_from_flag(arg->flag, arg->text, &setting)) {
 		if (strcmp(name, "--set") == 0)
 			TRY(config_setting_from_text(arg->text, &line->memory, &setting));
 		if (line->setting_count == COMMAND_LINE_SETTINGS_MOST)
-			return rc_fail(RC_USAGE, "more than %d settings", COMMAND_LINE_SETTINGS_MOST);
+			return rc_fail(RC_USAGE, "more than %d settings",
+			               COMMAND_LINE_SETTINGS_MOST);
 		line->settings[line->setting_count++] = setting;
 	} else {
 		*taken = false;
@@ -65,7 +67,8 @@ struct rc command_line_take(struct command_line *line, const struct arg *arg, bo
 
 struct rc command_line_print(struct str text)
 {
-	if (fwrite(text.ptr ? text.ptr : "", 1, text.len, stdout) == text.len && fflush(stdout) == 0)
+	if (fwrite(text.ptr ? text.ptr : "", 1, text.len, stdout) == text.len &&
+	    fflush(stdout) == 0)
 		return OK;
 	return rc_fail(RC_IO, "writing to stdout: %s", strerror(errno));
 }
@@ -92,7 +95,8 @@ struct rc command_line_config(const struct command_line *line, struct config *co
 	else if (line->print_config)
 		config_print(config, &text);
 	else if (rc_ok(rc) && line->check_config)
-		buf_put(&text, line->json ? STR("{\"valid\":true}\n") : STR("the configuration is valid\n"));
+		buf_put(&text, line->json ? STR("{\"valid\":true}\n")
+		                          : STR("the configuration is valid\n"));
 	if (rc_ok(rc) && *answered)
 		rc = command_line_print(buf_str(&text));
 	buf_release(&text);
@@ -102,8 +106,9 @@ struct rc command_line_config(const struct command_line *line, struct config *co
 void command_line_help(struct buf *out)
 {
 	args_help(command_line_flags, out);
-	buf_put_lit(out, "\nOptions, also as --set KEY=VALUE (redis.url is --redis-url), in the "
-	                 "environment (TALLY_REDIS_URL)\nor in the file (redis.url = ...); kafka.NAME "
-	                 "goes to librdkafka:\n");
+	buf_put_lit(out,
+	            "\nOptions, also as --set KEY=VALUE (redis.url is --redis-url), in the "
+	            "environment (TALLY_REDIS_URL)\nor in the file (redis.url = ...); kafka.NAME "
+	            "goes to librdkafka:\n");
 	args_help(option_flags(), out);
 }

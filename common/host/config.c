@@ -48,7 +48,7 @@ static const char *keep(struct loading *l, struct str s)
 	return arena_printf(&l->config->memory, "%.*s", STR_ARG(s)).ptr;
 }
 
-/* ---- keys ------------------------------------------------------------------ */
+/* ---- keys -------------------------------------------------------------- */
 
 static void set_kafka(struct loading *l, struct str name, struct str value, const char *from)
 {
@@ -77,8 +77,10 @@ static void unknown_key(struct loading *l, struct str key, const char *from)
 		fault(l, "%s: there is no option %.*s; did you mean %.*s?", from, STR_ARG(key),
 		      STR_ARG(near.best));
 	else
-		fault(l, "%s: there is no option %.*s (--help lists all; a librdkafka property is "
-		      "written kafka.NAME)", from, STR_ARG(key));
+		fault(l,
+		      "%s: there is no option %.*s (--help lists all; a librdkafka property is "
+		      "written kafka.NAME)",
+		      from, STR_ARG(key));
 }
 
 static void set_key(struct loading *l, struct str key, struct str value, const char *from)
@@ -93,7 +95,7 @@ static void set_key(struct loading *l, struct str key, struct str value, const c
 		unknown_key(l, key, from);
 }
 
-/* ---- the file --------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------- */
 
 static struct str trim(struct str s)
 {
@@ -142,7 +144,8 @@ static void file_line(struct loading *l, struct str line, const char *from, cons
 	}
 	i = option_find(key);
 	if (i >= 0 && set_at[i])
-		fault(l, "%s: %.*s was set before, at %s; remove one", from, STR_ARG(key), set_at[i]);
+		fault(l, "%s: %.*s was set before, at %s; remove one", from, STR_ARG(key),
+		      set_at[i]);
 	else if (i >= 0)
 		set_at[i] = from;
 	set_key(l, key, value, from);
@@ -160,7 +163,7 @@ static void load_file(struct loading *l, const char *path, const char *from)
 		          arena_printf(&l->config->memory, "%s:%u", path, line).ptr, set_at);
 }
 
-/* ---- the environment ---------------------------------------------------------- */
+/* ---- the environment --------------------------------------------------- */
 
 /* Kubernetes describes a service named tally-kafka in TALLY_KAFKA_SERVICE_HOST, TALLY_KAFKA_PORT
  * and further names that begin like these; librdkafka has no property that does. */
@@ -182,9 +185,11 @@ static void load_environment(struct loading *l, char *const *environment)
 			continue;
 		s = str_of(key, name.len - 6);
 		for (size_t i = 0; i < s.len; i++)
-			key[i] = name.ptr[i + 6] == '_' ? '.'
-			                                : (char)tolower((unsigned char)name.ptr[i + 6]);
-		if (str_starts(s, STR("kafka.")) ? is_of_kubernetes(str_from(s, 6)) : option_find(s) < 0)
+			key[i] = name.ptr[i + 6] == '_'
+			                 ? '.'
+			                 : (char)tolower((unsigned char)name.ptr[i + 6]);
+		if (str_starts(s, STR("kafka.")) ? is_of_kubernetes(str_from(s, 6))
+		                                 : option_find(s) < 0)
 			continue;
 		set_key(l, s, value.ptr ? value : STR(""),
 		        arena_printf(&l->config->memory, "environment %.*s", STR_ARG(name)).ptr);
@@ -202,7 +207,7 @@ static const char *environment_value(char *const *environment, struct str name)
 	return NULL;
 }
 
-/* ---- values ------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------ */
 
 static void bad_value(struct loading *l, const struct option *option,
                       const struct config_value *value, const char *words)
@@ -262,8 +267,8 @@ static void apply_number(struct loading *l, const struct option *option,
                          const struct config_value *value, int64_t *out)
 {
 	struct str text = str_from_c(value->text);
-	bool read = option->type == OPTION_DURATION ? parse_duration(text, out)
-	                                            : str_to_i64(text, out);
+	bool read =
+		option->type == OPTION_DURATION ? parse_duration(text, out) : str_to_i64(text, out);
 
 	if (!read)
 		bad_value(l, option, value, "not a whole number");
@@ -314,7 +319,7 @@ static void apply(struct loading *l, int i)
 	}
 }
 
-/* ---- what no single option can say ----------------------------------------------- */
+/* ---- what no single option can say ------------------------------------- */
 
 static const char *from_of(const struct config *config, const char *name)
 {
@@ -334,13 +339,17 @@ static void check_http(struct loading *l)
 		return;
 	}
 	if (!colon || !str_to_i64(str_from_c(colon + 1), &port) || port < 0 || port > 65535) {
-		fault(l, "%s: http.address = %s: not host:port, off or auto; 127.0.0.1:9640 serves this "
-		      "machine only, 0.0.0.0:9640 every network", from_of(config, "http.address"), text);
+		fault(l,
+		      "%s: http.address = %s: not host:port, off or auto; 127.0.0.1:9640 serves "
+		      "this "
+		      "machine only, 0.0.0.0:9640 every network",
+		      from_of(config, "http.address"), text);
 		return;
 	}
 	config->http_where = port == 0 ? HTTP_OFF : HTTP_AT;
 	config->http_port = (uint16_t)port;
-	config->http_host = colon == text ? "0.0.0.0" : keep(l, str_of(text, (size_t)(colon - text)));
+	config->http_host =
+		colon == text ? "0.0.0.0" : keep(l, str_of(text, (size_t)(colon - text)));
 }
 
 static void check_redis(struct loading *l)
@@ -350,7 +359,8 @@ static void check_redis(struct loading *l)
 	struct str secret;
 
 	if (config->redis_mode == REDIS_CLUSTER)
-		fault(l, "%s: redis.mode = cluster is not available in this build: use one Redis "
+		fault(l,
+		      "%s: redis.mode = cluster is not available in this build: use one Redis "
 		      "(redis.mode = single), with replicas where it must survive its machine",
 		      from_of(config, "redis.mode"));
 	if (config->redis_url[0] && !rc_ok(redis_url_parse(config->redis_url, &url)))
@@ -359,12 +369,16 @@ static void check_redis(struct loading *l)
 		fault(l, "%s: redis.password and redis.password.file are both set; remove one",
 		      from_of(config, "redis.password.file"));
 	if (!!config->redis_tls_cert_file[0] != !!config->redis_tls_key_file[0])
-		fault(l, "%s: redis.tls.cert.file and redis.tls.key.file go together; set both or none",
+		fault(l,
+		      "%s: redis.tls.cert.file and redis.tls.key.file go together; set both or "
+		      "none",
 		      from_of(config, config->redis_tls_cert_file[0] ? "redis.tls.cert.file"
 		                                                     : "redis.tls.key.file"));
 	if (!url.tls && (config->redis_tls_ca_file[0] || config->redis_tls_cert_file[0]))
-		fault(l, "%s: redis.tls.* is set but redis.url is not rediss://, so nothing would be "
-		      "encrypted", from_of(config, "redis.url"));
+		fault(l,
+		      "%s: redis.tls.* is set but redis.url is not rediss://, so nothing would be "
+		      "encrypted",
+		      from_of(config, "redis.url"));
 	if (config->redis_password_file[0] && !config->redis_password[0] &&
 	    access(config->redis_password_file, R_OK) == 0 &&
 	    read_text(l, config->redis_password_file, from_of(config, "redis.password.file"),
@@ -389,7 +403,9 @@ static void check_together(struct loading *l)
 	const struct config *config = l->config;
 
 	if (config->flush_interval_max_ms < config->flush_interval_ms)
-		fault(l, "%s: flush.interval.max.ms (%" PRId64 ") is below flush.interval.ms (%" PRId64 ")",
+		fault(l,
+		      "%s: flush.interval.max.ms (%" PRId64 ") is below flush.interval.ms (%" PRId64
+		      ")",
 		      from_of(config, "flush.interval.max.ms"), config->flush_interval_max_ms,
 		      config->flush_interval_ms);
 	check_http(l);
@@ -397,7 +413,7 @@ static void check_together(struct loading *l)
 	check_kafka(l);
 }
 
-/* ---- loading ------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------- */
 
 struct rc config_setting_from_text(const char *text, struct arena *memory,
                                    struct config_setting *out)

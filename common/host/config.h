@@ -30,7 +30,8 @@ enum redis_mode { REDIS_SINGLE, REDIS_CLUSTER };
 /* An option's value as text, and where it came from. */
 struct config_value {
 	const char *text;
-	const char *from; /* "default", "etc/tally.conf:7", "environment TALLY_BROKERS", "--brokers" */
+	const char
+		*from; /* "default", "etc/tally.conf:7", "environment TALLY_BROKERS", "--brokers" */
 };
 
 struct config {
@@ -47,7 +48,7 @@ struct config {
 	int log_format; /* enum log_format */
 	int64_t drain_timeout_ms, flush_interval_ms, flush_interval_max_ms, txn_interval_min_ms,
 		idle_check_ms;
-	int64_t batch_max_records, batch_max_bytes, queue_max_records, cache_max_entities;
+	int64_t batch_max_records, batch_max_bytes, queue_max_records, cache_max_bytes;
 
 	/* Worked out of http.address. */
 	enum http_where http_where;

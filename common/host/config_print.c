@@ -34,7 +34,7 @@ static bool put_masked(const struct option *option, const char *text, struct buf
 
 static bool is_secret_property(const char *name)
 {
-	static const char *const parts[] = { "password", "secret",   "token",      "pem",
+	static const char *const parts[] = { "password", "secret",    "token",      "pem",
 		                             "private",  "sasl.jaas", "credential", "oauthbearer" };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -46,7 +46,8 @@ static bool is_secret_property(const char *name)
 static void put_line(struct buf *out, const char *name, const char *prefix, struct str value,
                      bool masked)
 {
-	buf_printf(out, "%s%s%s = %.*s\n", masked ? "# masked: " : "", prefix, name, STR_ARG(value));
+	buf_printf(out, "%s%s%s = %.*s\n", masked ? "# masked: " : "", prefix, name,
+	           STR_ARG(value));
 }
 
 void config_print(const struct config *config, struct buf *out)
@@ -69,8 +70,8 @@ void config_print(const struct config *config, struct buf *out)
 		bool masked = is_secret_property(property->name);
 
 		buf_printf(out, "# from %s\n", config->kafka_from[i]);
-		put_line(out, property->name, "kafka.", masked ? STR(MASK) : str_from_c(property->value),
-		         masked);
+		put_line(out, property->name, "kafka.",
+		         masked ? STR(MASK) : str_from_c(property->value), masked);
 	}
 	buf_release(&value);
 }
@@ -115,22 +116,28 @@ void config_print_json(const struct config *config, struct buf *out)
 static const char document_head[] =
 	"# Configuration\n"
 	"\n"
-	"Generated from the table in common/host/option.c by `tallyctl --print-docs config`: change "
+	"Generated from the table in common/host/option.c by `tallyctl --print-docs config`: "
+        "change "
 	"that, not this.\n"
 	"\n"
-	"All programs share these options. A flag comes before the environment, that before the file "
-	"(`--config FILE` or `TALLY_CONFIG`), that before the default. `redis.url`, for example, is\n"
+	"All programs share these options. A flag comes before the environment, that before the "
+        "file "
+	"(`--config FILE` or `TALLY_CONFIG`), that before the default. `redis.url`, for example, "
+        "is\n"
 	"\n"
 	"- `--redis-url URL`, or `--set redis.url=URL`, on the command line,\n"
 	"- `TALLY_REDIS_URL` in the environment,\n"
 	"- `redis.url = URL` in the file: a line each, `#` begins a comment line.\n"
 	"\n"
-	"`--check-config` names every fault with its place and ends with status 78; `--print-config` "
-	"prints what is in force and where it came from, secrets masked. Durations are milliseconds, "
+	"`--check-config` names every fault with its place and ends with status 78; "
+        "`--print-config` "
+	"prints what is in force and where it came from, secrets masked. Durations are "
+        "milliseconds, "
 	"or take a unit: `250ms`, `10s`, `5m`, `1h`.\n"
 	"\n"
 	"`kafka.NAME = VALUE` (`TALLY_KAFKA_NAME`) goes to librdkafka as it is, for example "
-	"`kafka.security.protocol = SASL_SSL`. What the commit protocol stands on cannot be set that "
+	"`kafka.security.protocol = SASL_SSL`. What the commit protocol stands on cannot be set "
+        "that "
 	"way: isolation level, commits, assignment strategy, idempotence.\n"
 	"\n"
 	"| option | value | default | what it is |\n"

@@ -15,8 +15,8 @@ const char *connection_group(const struct config *config, const struct worker *w
 	return arena_printf(arena, "%stallyworks-%s", config->group_prefix, worker->name).ptr;
 }
 
-void connection_kafka(const struct config *config, const struct worker *worker,
-                      struct arena *arena, struct kafka_options *out)
+void connection_kafka(const struct config *config, const struct worker *worker, struct arena *arena,
+                      struct kafka_options *out)
 {
 	*out = (struct kafka_options){
 		.brokers = config->brokers,

@@ -75,7 +75,8 @@ static void worker_json(const struct worker *worker, struct json *j)
 		json_open(j, '{');
 		json_put_text(j, "entity", (*entity)->name);
 		json_put_str(j, "prefix", (*entity)->prefix);
-		json_put_text(j, "form", (*entity)->form == ENTITY_DOCUMENT ? "document" : "figures");
+		json_put_text(j, "form",
+		              (*entity)->form == ENTITY_DOCUMENT ? "document" : "figures");
 		json_put_bool(j, "timers", (*entity)->due_ms != NULL);
 		json_close(j, '}');
 	}

@@ -12,7 +12,7 @@
 #include "common/host/metrics.h"
 
 #define TURN_MOST_MS 10000 /* the loop turns at least every second */
-#define ASK_MS 250 /* for a snapshot: the loop is seldom away for longer */
+#define ASK_MS 250         /* for a snapshot: the loop is seldom away for longer */
 
 static bool has_word(struct str query, struct str word)
 {
@@ -53,8 +53,8 @@ static bool check_shards(const struct snapshot *snapshot, struct buf *out)
 
 		if (row->status.state != SHARD_REFUSED)
 			continue;
-		buf_printf(out, "[-]shards failed: partition %" PRId32 ": %s\n", row->status.partition,
-		           row->words);
+		buf_printf(out, "[-]shards failed: partition %" PRId32 ": %s\n",
+		           row->status.partition, row->words);
 		ok = false;
 	}
 	if (ok)

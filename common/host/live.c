@@ -57,7 +57,7 @@ struct live {
 	struct arena memory;
 };
 
-/* ---- boot ---------------------------------------------------------------------------- */
+/* ---- boot -------------------------------------------------------------- */
 
 static struct rc block_signals(struct live *live)
 {
@@ -81,8 +81,8 @@ static struct rc open_ports(struct live *live)
 	connection_redis(live->config, live->worker, &live->redis_options);
 	live->ports.inbox = inbox_new();
 	system_clock_port(&live->ports.clock);
-	TRY(redis_store_new(&live->redis_options, live->worker, live->ports.inbox, &live->ports.store,
-	                    &live->store));
+	TRY(redis_store_new(&live->redis_options, live->worker, live->ports.inbox,
+	                    &live->ports.store, &live->store));
 	return kafka_broker_new(&live->kafka_options, live->ports.inbox, &live->ports.broker,
 	                        &live->broker);
 }
@@ -100,7 +100,7 @@ static void open_process(struct live *live)
 	wanted.batch_records = (unsigned)config->batch_max_records;
 	wanted.batch_bytes = (size_t)config->batch_max_bytes;
 	wanted.queue_records = (unsigned)config->queue_max_records;
-	wanted.cache_entities = (unsigned)config->cache_max_entities;
+	wanted.cache_bytes = (size_t)config->cache_max_bytes;
 	wanted.topic_prefix = str_from_c(config->topic_prefix);
 	live->process = process_new(live->worker, &live->ports, &wanted);
 }
@@ -183,7 +183,7 @@ static void give_back(struct live *live)
 	free(live);
 }
 
-/* ---- how the process stands --------------------------------------------------------------- */
+/* ---- how the process stands -------------------------------------------- */
 
 static void set_link(struct link_state *link, bool ok, const char *words)
 {
@@ -214,7 +214,7 @@ static void put_snapshot(struct live *live)
 	board_put(live->board, s);
 }
 
-/* ---- ending ----------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------ */
 
 static void take_signals(struct live *live)
 {
@@ -222,7 +222,8 @@ static void take_signals(struct live *live)
 
 	while (read(live->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (live->phase != PHASE_RUNNING) {
-			log_warn("ending_at_once", LOG_INT("signal", (int64_t)info.ssi_signo), LOG_END);
+			log_warn("ending_at_once", LOG_INT("signal", (int64_t)info.ssi_signo),
+			         LOG_END);
 			_exit(EXIT_AT_ONCE);
 		}
 		log_info("draining", LOG_INT("signal", (int64_t)info.ssi_signo),
@@ -237,6 +238,7 @@ static void take_signals(struct live *live)
 static void step_phase(struct live *live, int64_t now_ms)
 {
 	if (live->phase == PHASE_DRAINING && process_is_drained(live->process)) {
+		log_info("leaving_group", LOG_INT("shards", process_shard_count(live->process)), LOG_END);
 		live->phase = PHASE_LEAVING;
 		kafka_broker_leave(live->broker);
 	}
@@ -246,12 +248,13 @@ static void step_phase(struct live *live, int64_t now_ms)
 	/* What hangs would hang while it is given back, too. As safe as a crash. */
 	if (live->phase != PHASE_RUNNING && live->phase != PHASE_ENDED &&
 	    now_ms >= live->drain_until_ms) {
-		log_warn("drain_timed_out", LOG_INT("shards", process_shard_count(live->process)), LOG_END);
+		log_warn("drain_timed_out", LOG_INT("shards", process_shard_count(live->process)),
+		         LOG_END);
 		_exit(EXIT_AT_ONCE);
 	}
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------ */
+/* ---- the loop ---------------------------------------------------------- */
 
 static int wait_ms(const struct live *live, bool more, int64_t now_ms)
 {
@@ -316,6 +319,7 @@ struct rc live_run(const struct worker *worker, const struct config *config)
 	struct live *live = memory_resize(NULL, sizeof(*live));
 	struct rc rc;
 
+	memory_configure();
 	memset(live, 0, sizeof(*live));
 	live->worker = worker;
 	live->config = config;

@@ -30,14 +30,14 @@ struct metric {
 	const char *labels; /* besides worker, for the documentation; "" */
 	const char *words;
 	/* Exactly one of these says where the samples come from. */
-	size_t stat;        /* offset in struct process_stats, plus 1 */
+	size_t stat; /* offset in struct process_stats, plus 1 */
 	int64_t (*of_process)(const struct snapshot *);
 	/* False: not known, no sample. */
 	bool (*of_shard)(const struct snapshot *, const struct shard_status *, int64_t *value);
 	void (*samples)(const struct rendering *, const struct metric *);
 };
 
-/* ---- values of the process -------------------------------------------------------- */
+/* ---- values of the process --------------------------------------------- */
 
 static int64_t resident_bytes(const struct snapshot *snapshot)
 {
@@ -71,7 +71,7 @@ static int64_t draining(const struct snapshot *snapshot)
 	return snapshot->draining;
 }
 
-/* ---- values of a shard -------------------------------------------------------------- */
+/* ---- values of a shard ------------------------------------------------- */
 
 static bool input_cursor(const struct snapshot *snapshot, const struct shard_status *shard,
                          int64_t *value)
@@ -174,7 +174,7 @@ static bool is_rebuilding(const struct snapshot *snapshot, const struct shard_st
 	return true;
 }
 
-/* ---- samples ------------------------------------------------------------------------- */
+/* ---- samples ----------------------------------------------------------- */
 
 /* The sample's name and first label; further labels and the closing brace are the caller's. */
 static void open_sample(const struct rendering *r, const char *name, const char *suffix)
@@ -242,8 +242,8 @@ static void rejected_samples(const struct rendering *r, const struct metric *met
 {
 	for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
 		open_sample(r, metric->name, "");
-		buf_printf(r->out, ",reason=\"%s\"} %" PRIu64 "\n", reason_code((enum reason)reason),
-		           r->snapshot->stats.rejected[reason]);
+		buf_printf(r->out, ",reason=\"%s\"} %" PRIu64 "\n",
+		           reason_code((enum reason)reason), r->snapshot->stats.rejected[reason]);
 	}
 }
 
@@ -302,18 +302,26 @@ static void shard_samples(const struct rendering *r, const struct metric *metric
 	}
 }
 
-/* ---- the table -------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------- */
 
 #define STAT(member) .stat = offsetof(struct process_stats, member) + 1
-#define COUNTER(name, unit, words, member) \
-	{ "tallyworks_" name "_total", METRIC_COUNTER, unit, "", words, STAT(member) }
-#define LEVEL(name, unit, words, member) \
-	{ "tallyworks_" name, METRIC_GAUGE, unit, "", words, STAT(member) }
-#define DURATION(name, words, member) \
-	{ "tallyworks_" name "_duration_seconds", METRIC_HISTOGRAM, "seconds", "le", words, \
-	  STAT(member), .samples = duration_samples }
-#define SHARD(name, unit, words, function) \
-	{ "tallyworks_" name, METRIC_GAUGE, unit, "partition", words, .of_shard = function }
+#define COUNTER(name, unit, words, member)                                                 \
+	{                                                                                  \
+		"tallyworks_" name "_total", METRIC_COUNTER, unit, "", words, STAT(member) \
+	}
+#define LEVEL(name, unit, words, member)                                        \
+	{                                                                       \
+		"tallyworks_" name, METRIC_GAUGE, unit, "", words, STAT(member) \
+	}
+#define DURATION(name, words, member)                                                             \
+	{                                                                                         \
+		"tallyworks_" name "_duration_seconds", METRIC_HISTOGRAM, "seconds", "le", words, \
+			STAT(member), .samples = duration_samples                                 \
+	}
+#define SHARD(name, unit, words, function)                                                       \
+	{                                                                                        \
+		"tallyworks_" name, METRIC_GAUGE, unit, "partition", words, .of_shard = function \
+	}
 
 static const struct metric metrics[] = {
 	{ "tallyworks_build_info", METRIC_GAUGE, "1", "version, logic",
@@ -370,8 +378,8 @@ static const struct metric metrics[] = {
 	  .samples = shard_info_samples },
 	SHARD("lag_records", "records", "Records that the figures do not show yet: log end - R.",
 	      lag_records),
-	SHARD("lag_seconds", "seconds", "Age of the last folded record while there are further ones.",
-	      lag_ms),
+	SHARD("lag_seconds", "seconds",
+	      "Age of the last folded record while there are further ones.", lag_ms),
 	SHARD("output_lag_records", "records",
 	      "Records whose outputs are not out yet: log end - K.", output_lag_records),
 	SHARD("input_cursor_offset", "offset", "R: what Redis holds.", input_cursor),
@@ -382,7 +390,8 @@ static const struct metric metrics[] = {
 	SHARD("reference_pin_offset", "offset", "The reference data in force; -1: none.",
 	      reference_pin),
 	SHARD("logic_version", "version", "The logic version in force.", logic_version),
-	SHARD("shard_dirty_writes", "writes", "Values of the shard not in Redis yet.", dirty_writes),
+	SHARD("shard_dirty_writes", "writes", "Values of the shard not in Redis yet.",
+	      dirty_writes),
 	SHARD("shard_rebuilding_state", "0 or 1", "1 while the shard is rebuilt from the log.",
 	      is_rebuilding),
 };
@@ -409,7 +418,8 @@ void metrics_render(const struct snapshot *snapshot, const struct worker *worker
 			open_sample(&r, metric->name, "");
 			put_value(&r, metric, metric->of_process(snapshot));
 		} else {
-			memcpy(&stat, (const char *)&snapshot->stats + metric->stat - 1, sizeof(stat));
+			memcpy(&stat, (const char *)&snapshot->stats + metric->stat - 1,
+			       sizeof(stat));
 			open_sample(&r, metric->name, "");
 			put_value(&r, metric, (int64_t)stat);
 		}
@@ -419,7 +429,8 @@ void metrics_render(const struct snapshot *snapshot, const struct worker *worker
 static const char document_head[] =
 	"# Metrics\n"
 	"\n"
-	"Generated from the table in common/host/metrics.c by `tallyctl --print-docs metrics`: change "
+	"Generated from the table in common/host/metrics.c by `tallyctl --print-docs metrics`: "
+        "change "
 	"that, not this.\n"
 	"\n"
 	"Served as `/metrics` (Prometheus text format 0.0.4) at `http.address`; its default is "
@@ -428,12 +439,14 @@ static const char document_head[] =
 
 static const char document_paths[] =
 	"\n"
-	"`/livez` answers 200 while the loop turns, whatever else is away. `/readyz` answers 200 when "
+	"`/livez` answers 200 while the loop turns, whatever else is away. `/readyz` answers 200 "
+        "when "
 	"the group is joined, Redis can be written, the producer is ready and no shard is refused; "
 	"`/readyz?verbose` lists each. Lag decides neither. `/shards` is how each shard stands, in "
 	"JSON.\n"
 	"\n"
-	"Every metric has the label `worker`. R is the input cursor (what Redis holds), K the output "
+	"Every metric has the label `worker`. R is the input cursor (what Redis holds), K the "
+        "output "
 	"cursor (what is in the output topics).\n"
 	"\n"
 	"| metric | type | unit | further labels | what it is |\n"

@@ -34,7 +34,8 @@ void notify_send(const char *message)
 	if (fd < 0)
 		return;
 	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
-	sent = sendto(fd, message, strlen(message), MSG_NOSIGNAL, (const struct sockaddr *)&to, len);
+	sent = sendto(fd, message, strlen(message), MSG_NOSIGNAL, (const struct sockaddr *)&to,
+	              len);
 	(void)sent;
 	close(fd);
 }

@@ -27,13 +27,13 @@ enum option_type {
 };
 
 struct option {
-	const char *name;          /* "redis.url" */
+	const char *name; /* "redis.url" */
 	enum option_type type;
-	size_t offset;             /* of the value in struct config */
-	int64_t min, max;          /* INT, DURATION */
-	const char *choices;       /* CHOICE: "a|b" */
-	const char *initial;       /* the default, as text */
-	const char *words;         /* one sentence */
+	size_t offset;       /* of the value in struct config */
+	int64_t min, max;    /* INT, DURATION */
+	const char *choices; /* CHOICE: "a|b" */
+	const char *initial; /* the default, as text */
+	const char *words;   /* one sentence */
 };
 
 /* The table; ends with name NULL. */

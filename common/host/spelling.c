@@ -27,7 +27,8 @@ static size_t distance(struct str a, struct str b)
 		for (size_t j = 0; j < b.len; j++) {
 			size_t above = row[j + 1];
 
-			row[j + 1] = least_of(above + 1, row[j] + 1, diagonal + (a.ptr[i] != b.ptr[j]));
+			row[j + 1] =
+				least_of(above + 1, row[j] + 1, diagonal + (a.ptr[i] != b.ptr[j]));
 			diagonal = above;
 		}
 	}

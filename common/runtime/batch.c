@@ -8,6 +8,8 @@
 #include "common/base/must.h"
 
 #define BATCH_ARENA (64 * 1024)
+#define DOCUMENT_WEIGHT 2 /* values an entity writes, about */
+#define FIGURES_WEIGHT 6
 
 struct batch_block {
 	struct buf entries;
@@ -40,8 +42,16 @@ struct batch *batch_new(const struct batch_setting *setting, int32_t partition, 
 	b->suppressed = suppressed;
 	b->opened_ms = now_ms;
 	arena_init(&b->memory, BATCH_ARENA);
+	arena_init(&b->outputs, BATCH_ARENA);
 	buf_init(&b->scratch, NULL);
 	return b;
+}
+
+static void count_bytes(struct batch *b)
+{
+	size_t bytes = b->memory.total + b->outputs.total + b->write_room * sizeof(*b->writes);
+	*b->setting->held_bytes += bytes - b->counted;
+	b->counted = bytes;
 }
 
 static void release_gathering(struct batch *b)
@@ -56,12 +66,22 @@ static void release_gathering(struct batch *b)
 	b->changed_count = b->changed_room = 0;
 }
 
+void batch_drop_outputs(struct batch *b)
+{
+	free(b->outgoing);
+	b->outgoing = NULL;
+	b->outgoing_count = b->outgoing_room = 0;
+	arena_release(&b->outputs);
+	count_bytes(b);
+}
+
 void batch_free(struct batch *b)
 {
 	if (!b)
 		return;
 	release_gathering(b);
-	free(b->outgoing);
+	batch_drop_outputs(b);
+	*b->setting->held_bytes -= b->counted;
 	free(b->writes);
 	free(b->dues);
 	arena_release(&b->memory);
@@ -94,10 +114,10 @@ static struct header header(const char *name, struct str value)
 	return (struct header){ str_from_c(name), value };
 }
 
-static struct str number_text(struct batch *b, uint64_t number)
+static struct str number_text(struct arena *arena, int64_t number)
 {
 	char text[20];
-	return arena_str(&b->memory, str_of(text, i64_to_text((int64_t)number, text)));
+	return arena_str(arena, str_of(text, i64_to_text(number, text)));
 }
 
 static struct str place_text(struct batch *b, int64_t offset)
@@ -108,19 +128,19 @@ static struct str place_text(struct batch *b, int64_t offset)
 	buf_put_i64(&b->scratch, b->partition);
 	buf_put_char(&b->scratch, '/');
 	buf_put_i64(&b->scratch, offset);
-	return arena_str(&b->memory, buf_str(&b->scratch));
+	return arena_str(&b->outputs, buf_str(&b->scratch));
 }
 
 /* Numbers the output and puts it at the end; `extra` headers come after ours. */
 static void add_outgoing(struct batch *b, const struct outgoing *out, const char *content_type,
                          struct str source_place, const struct header *extra, unsigned extra_count)
 {
-	struct header *headers = arena_alloc(&b->memory, (3 + extra_count) * sizeof(*headers));
+	struct header *headers = arena_alloc(&b->outputs, (3 + extra_count) * sizeof(*headers));
 	unsigned n = 0;
 	if (content_type)
 		headers[n++] = header("content-type", str_from_c(content_type));
 	headers[n++] = header("tw-src", source_place);
-	headers[n++] = header("tw-seq", number_text(b, ++b->output_number));
+	headers[n++] = header("tw-seq", number_text(&b->outputs, (int64_t)++b->output_number));
 	for (unsigned i = 0; i < extra_count; i++)
 		headers[n++] = extra[i];
 	b->outgoing = grown(b->outgoing, b->outgoing_count, &b->outgoing_room, sizeof(*b->outgoing));
@@ -149,7 +169,7 @@ static struct str event_place(struct effects *e)
 
 struct arena *effects_arena(struct effects *e)
 {
-	return &e->batch->memory;
+	return &e->batch->outputs;
 }
 
 void effects_emit(struct effects *e, const struct output *output, const struct emission *emission)
@@ -177,12 +197,12 @@ void effects_emit(struct effects *e, const struct output *output, const struct e
 		.form = OUTGOING_CLOUDEVENT,
 		.topic = target->topic,
 		.partition = hash_partition(emission->key, target->partitions),
-		.key = arena_str(&b->memory, emission->key),
-		.value = arena_str(&b->memory, buf_str(&b->scratch)),
+		.key = arena_str(&b->outputs, emission->key),
+		.value = arena_str(&b->outputs, buf_str(&b->scratch)),
 	};
 	struct header trace = header("traceparent", emission->traceparent);
 	if (trace.value.ptr)
-		trace.value = arena_str(&b->memory, trace.value);
+		trace.value = arena_str(&b->outputs, trace.value);
 	add_outgoing(b, &out, "application/cloudevents+json", place, &trace, trace.value.ptr ? 1 : 0);
 }
 
@@ -201,7 +221,7 @@ static void close_block(struct batch *b, unsigned t, int32_t partition, struct b
 		.value = buf_str(&block->entries),
 	};
 	add_outgoing(b, &out, "application/json", place_text(b, offset), NULL, 0);
-	buf_init(&block->entries, &b->memory);
+	buf_init(&block->entries, &b->outputs);
 	block->count = 0;
 }
 
@@ -215,9 +235,9 @@ static struct batch_block *block_at(struct batch *b, unsigned t, int32_t partiti
 		all += (size_t)b->setting->targets[i].partitions;
 	}
 	if (!b->blocks) {
-		b->blocks = arena_zalloc(&b->memory, all * sizeof(*b->blocks));
+		b->blocks = arena_zalloc(&b->outputs, all * sizeof(*b->blocks));
 		for (size_t i = 0; i < all; i++)
-			buf_init(&b->blocks[i].entries, &b->memory);
+			buf_init(&b->blocks[i].entries, &b->outputs);
 	}
 	return &b->blocks[before + (size_t)partition];
 }
@@ -262,7 +282,7 @@ void effects_sum(struct effects *e, const struct output *output, struct str key,
 		return;
 	unsigned t = target_of(b, output);
 	if (!b->sums) {
-		b->sums = arena_zalloc(&b->memory, b->setting->target_count * sizeof(*b->sums));
+		b->sums = arena_zalloc(&b->outputs, b->setting->target_count * sizeof(*b->sums));
 		for (unsigned i = 0; i < b->setting->target_count; i++)
 			b->sums[i].last = &b->sums[i].first;
 	}
@@ -273,11 +293,11 @@ void effects_sum(struct effects *e, const struct output *output, struct str key,
 		output->row_add(known->row, row);
 		return;
 	}
-	struct sum_row *fresh = arena_alloc(&b->memory, sizeof(*fresh));
+	struct sum_row *fresh = arena_alloc(&b->outputs, sizeof(*fresh));
 	fresh->next = NULL;
 	fresh->partition = hash_partition(key, b->setting->targets[t].partitions);
-	fresh->row = arena_alloc(&b->memory, output->data->size);
-	record_copy(output->data, row, fresh->row, &b->memory);
+	fresh->row = arena_alloc(&b->outputs, output->data->size);
+	record_copy(output->data, row, fresh->row, &b->outputs);
 	table_add(&sum->rows, hash, fresh);
 	*sum->last = fresh;
 	sum->last = &fresh->next;
@@ -290,7 +310,7 @@ void batch_refuse(struct batch *b, const struct refused *r)
 	if (b->suppressed)
 		return;
 	const struct message *m = r->message;
-	struct arena *a = &b->memory;
+	struct arena *a = &b->outputs;
 	char partition[20], offset[20];
 	struct str place = place_text(b, r->offset);
 	struct header *extra = arena_alloc(a, (m->header_count + 9) * sizeof(*extra));
@@ -309,7 +329,7 @@ void batch_refuse(struct batch *b, const struct refused *r)
 	extra[n++] = header("tw-path", arena_str(a, str_from_c(r->path ? r->path : "")));
 	struct str value = r->value;
 	if (value.len > LIMIT_DEAD_LETTER_BYTES) {
-		extra[n++] = header("tw-cut", number_text(b, value.len));
+		extra[n++] = header("tw-cut", number_text(a, (int64_t)value.len));
 		value.len = LIMIT_DEAD_LETTER_BYTES;
 	}
 	struct outgoing out = {
@@ -380,6 +400,7 @@ void batch_changed(struct batch *b, struct cell *cell)
 	if (cell->listed)
 		return;
 	cell->listed = true;
+	b->weight += cell->entity->form == ENTITY_FIGURES ? FIGURES_WEIGHT : DOCUMENT_WEIGHT;
 	b->changed = grown(b->changed, b->changed_count, &b->changed_room, sizeof(struct cell *));
 	b->changed[b->changed_count++] = cell;
 }
@@ -416,7 +437,7 @@ static void write_document(struct batch *b, const struct cell *cell, struct str 
 static void write_figures(struct batch *b, struct cell *cell, struct str key)
 {
 	const struct record_type *type = cell->entity->type;
-	struct pair *pairs = arena_alloc(&b->memory, type->field_count * sizeof(*pairs));
+	struct pair pairs[64];
 	unsigned n = 0;
 	for (unsigned f = 0; f < type->field_count; f++) {
 		int64_t value = *(const int64_t *)(const void *)((const char *)cell->record +
@@ -425,13 +446,16 @@ static void write_figures(struct batch *b, struct cell *cell, struct str key)
 		if (value == 0 && !(cell->stored & bit))
 			continue;
 		pairs[n].name = type->fields[f].name;
-		pairs[n].value = value ? number_text(b, (uint64_t)value) : str_of(NULL, 0);
+		pairs[n].value = value ? number_text(&b->memory, value) : str_of(NULL, 0);
 		cell->stored |= bit; /* also where it is removed: a later write may replace this one */
 		n++;
 	}
-	if (n)
-		add_write(b, &(struct write){ .kind = WRITE_FIELDS, .key = key, .pairs = pairs, .pair_count = n },
-		          true);
+	if (n == 0)
+		return;
+	struct pair *kept = arena_alloc(&b->memory, n * sizeof(*kept));
+	memcpy(kept, pairs, n * sizeof(*kept));
+	struct write write = { .kind = WRITE_FIELDS, .key = key, .pairs = kept, .pair_count = n };
+	add_write(b, &write, true);
 }
 
 static void write_entity(struct batch *b, struct cell *cell)
@@ -466,4 +490,5 @@ void batch_seal(struct batch *b)
 		write_entity(b, b->changed[i]);
 	}
 	release_gathering(b);
+	count_bytes(b);
 }

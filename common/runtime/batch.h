@@ -32,6 +32,7 @@ struct batch_setting {
 	struct str source;      /* CloudEvents source of what we emit */
 	const struct target *targets;
 	unsigned target_count;
+	size_t *held_bytes; /* of all sealed batches: the process's budget */
 };
 
 /* Where a shard stands after a batch: what goes into meta with it. */
@@ -64,8 +65,11 @@ struct batch {
 	uint64_t output_number;   /* tw-seq of its last output (or of the last before it) */
 	int64_t opened_ms;        /* monotonic */
 	unsigned records;
-	unsigned pairs;           /* weight of its writes in values */
-	struct arena memory;
+	unsigned pairs;           /* its writes, in values */
+	unsigned weight;          /* what its changed entities will write, about */
+	struct arena outputs; /* what the transaction needs */
+	struct arena memory;  /* what the flush needs: writes */
+	size_t counted;       /* bytes of it in setting->held_bytes */
 	struct buf scratch;
 	struct outgoing *outgoing;
 	unsigned outgoing_count, outgoing_room;
@@ -85,6 +89,8 @@ struct batch *batch_new(const struct batch_setting *, int32_t partition, uint32_
                         const struct standing *before, uint64_t output_number, bool suppressed,
                         int64_t now_ms);
 void batch_free(struct batch *);
+/* The transaction is through: only the writes are needed still. */
+void batch_drop_outputs(struct batch *);
 /* Nothing but a moved position? */
 bool batch_is_bare(const struct batch *);
 /* The entity changed; it will be encoded when the batch is sealed. */

@@ -7,7 +7,7 @@
 #include "common/base/hash.h"
 #include "common/base/must.h"
 
-#define CELL_ARENA 512
+#define CELL_ARENA 1024 /* of a document; figures take what they need */
 #define EVICT_LOOKS 64 /* cells that are looked at in vain before giving up for now */
 
 struct cell_key {
@@ -22,7 +22,7 @@ static bool cell_same(const void *item, const void *key)
 	return cell->entity == k->entity && str_eq(cell->id, k->id);
 }
 
-void cache_init(struct cache *cache, unsigned limit)
+void cache_init(struct cache *cache, size_t limit)
 {
 	*cache = (struct cache){ .limit = limit };
 	table_init(&cache->cells);
@@ -41,6 +41,7 @@ void cache_clear(struct cache *cache)
 		cell_free(cell);
 	}
 	cache->newest = cache->oldest = NULL;
+	cache->bytes = 0;
 	table_clear(&cache->cells);
 }
 
@@ -68,7 +69,8 @@ static struct cell *cell_new(const struct entity *entity, struct str id, uint64_
 {
 	struct cell *cell = calloc(1, sizeof(*cell));
 	must(cell);
-	arena_init(&cell->memory, CELL_ARENA);
+	bool figures = entity->form == ENTITY_FIGURES;
+	arena_init(&cell->memory, figures ? entity->type->size + id.len + 16 : CELL_ARENA);
 	cell->entity = entity;
 	cell->hash = hash;
 	cell->record = arena_zalloc(&cell->memory, entity->type->size);
@@ -91,18 +93,29 @@ struct cell *cache_get(struct cache *cache, const struct entity *entity, struct 
 	cell = cell_new(entity, id, hash);
 	table_add(&cache->cells, hash, cell);
 	link_newest(cache, cell);
+	cell->counted = sizeof(*cell);
+	cache->bytes += cell->counted;
+	cache_count(cache, cell);
 	return cell;
+}
+
+void cache_count(struct cache *cache, struct cell *cell)
+{
+	size_t bytes = sizeof(*cell) + cell->memory.total;
+	cache->bytes += bytes - cell->counted;
+	cell->counted = bytes;
 }
 
 void cache_evict(struct cache *cache, int64_t flushed)
 {
 	struct cell *cell = cache->oldest;
-	for (unsigned vain = 0; cell && cache->cells.count > cache->limit && vain < EVICT_LOOKS;) {
+	for (unsigned vain = 0; cell && cache->bytes > cache->limit && vain < EVICT_LOOKS;) {
 		struct cell *newer = cell->newer;
 		if (cell->changed_at > flushed || cell->listed) {
 			vain++;
 		} else {
 			unlink_cell(cache, cell);
+			cache->bytes -= cell->counted;
 			table_remove(&cache->cells, cell->hash, cell_same,
 			             &(struct cell_key){ cell->entity, cell->id });
 			cell_free(cell);

@@ -26,22 +26,25 @@ struct cell {
 	bool listed;        /* in the changed list of the open batch */
 	uint64_t stored;    /* FIGURES: fields that the hash in Redis may hold, as bits */
 	int64_t changed_at; /* position after its last change; -1: never */
-	int64_t due_ms;     /* its entry in the due-time index; 0: none */
+	int64_t due_ms;     /* its entry in the due-time index; 0: none; -1: to be written anew */
 	struct cell *newer, *older;
+	size_t counted;     /* bytes of it that the cache has counted */
 	struct arena memory;
 };
 
 struct cache {
 	struct table cells;
 	struct cell *newest, *oldest;
-	unsigned limit;
+	size_t bytes, limit; /* of all cells */
 };
 
-void cache_init(struct cache *, unsigned limit);
+void cache_init(struct cache *, size_t limit);
 void cache_release(struct cache *);
 void cache_clear(struct cache *);
 /* Finds the cell or makes an unloaded one; it becomes the most recently used. */
 struct cell *cache_get(struct cache *, const struct entity *, struct str id);
+/* The cell's memory may have grown. */
+void cache_count(struct cache *, struct cell *);
 /* Drops clean cells above the limit: those whose last change is at or below `flushed` (R). */
 void cache_evict(struct cache *, int64_t flushed);
 

@@ -12,8 +12,8 @@
 #include "events.h"
 
 #define HAPPENINGS_A_TURN 512
-#define CHUNK_RECORDS 1024
-#define CHUNK_BYTES (512 * 1024)
+#define CHUNK_RECORDS 512
+#define CHUNK_BYTES (256 * 1024)
 #define CHUNK_BYTES_INTERNAL (128 * 1024) /* a block's entries cost more than their bytes */
 #define TAKES_A_TURN 8
 #define REOPEN_RETRY_MS 500
@@ -48,11 +48,11 @@ struct process {
 	struct target *targets;
 	struct batch_setting batch_setting;
 	struct shard_setting shard_setting;
-	struct table coalesce;
 	struct shard **shards; /* by partition; NULL: never seen */
 	struct shard_update *updates;
 	unsigned shard_count, shard_room;
 	unsigned next_take; /* where the next round of takes begins */
+	size_t held_bytes; /* of batches */
 	struct publisher publisher;
 	struct reference_store *reference;
 	bool reading_reference, targets_known, draining;
@@ -73,7 +73,7 @@ void process_options_default(struct process_options *o)
 		.batch_records = LIMIT_BATCH_RECORDS,
 		.batch_bytes = LIMIT_BATCH_BYTES,
 		.queue_records = LIMIT_QUEUE_RECORDS,
-		.cache_entities = LIMIT_CACHE_ENTITIES,
+		.cache_bytes = LIMIT_CACHE_BYTES,
 		.topic_prefix = STR(""),
 	};
 }
@@ -104,6 +104,7 @@ static void make_settings(struct process *p)
 		.source = arena_printf(&p->memory, "/tallyworks/%s", w->name),
 		.targets = p->targets,
 		.target_count = n,
+		.held_bytes = &p->held_bytes,
 	};
 	p->shard_setting = (struct shard_setting){
 		.worker = w,
@@ -112,7 +113,6 @@ static void make_settings(struct process *p)
 		.reference = p->reference,
 		.reference_end_ms = INT64_MIN / 2,
 		.stats = &p->stats,
-		.coalesce = &p->coalesce,
 	};
 }
 
@@ -125,7 +125,6 @@ struct process *process_new(const struct worker *worker, const struct ports *por
 	p->ports = *ports;
 	p->options = *options;
 	arena_init(&p->memory, 4096);
-	table_init(&p->coalesce);
 	p->reference = reference_store_new();
 	p->reference_ms = INT64_MIN / 2;
 	publisher_init(&p->publisher);
@@ -173,7 +172,6 @@ void process_free(struct process *p)
 	free_calls(p);
 	free(p->shards);
 	free(p->updates);
-	table_release(&p->coalesce);
 	reference_store_free(p->reference);
 	arena_release(&p->memory);
 	free(p);
@@ -567,7 +565,8 @@ static bool take(struct process *p, int64_t now_ms)
 	unsigned taken = 0;
 	for (unsigned i = 0; i < p->shard_count && taken < TAKES_A_TURN; i++) {
 		unsigned n = (p->next_take + i) % p->shard_count;
-		if (p->shard_setting.queued_records >= p->options.queue_records)
+		if (p->shard_setting.queued_records >= p->options.queue_records ||
+		    p->held_bytes >= LIMIT_UNFLUSHED_BYTES)
 			break;
 		if (p->shards[n] && take_for(p, p->shards[n], now_ms))
 			taken++;
@@ -616,7 +615,7 @@ static int64_t shard_next_turn(const struct process *p, const struct shard *s, i
 		at = earlier(at, s->retry_ms);
 	if ((s->state == SHARD_REFERENCE || s->awaited_pin >= 0) && !p->reading_reference)
 		at = earlier(at, p->reference_ms + REFERENCE_POLL_MS);
-	if (s->settled && !s->flushing && s->state == SHARD_RUNNING)
+	if (s->gathering.batches && !s->flushing && s->state == SHARD_RUNNING)
 		at = earlier(at, s->flushed_ms + shard_flush_interval(s));
 	bool waiting_batch = s->ready || (s->open && !batch_is_bare(s->open)) ||
 	                     (s->carried && !s->carried->carried);
@@ -669,7 +668,7 @@ const struct process_stats *process_stats(const struct process *p)
 		if (!p->shards[i])
 			continue;
 		stats->cache_entities += p->shards[i]->cache.cells.count;
-		stats->dirty_writes += p->shards[i]->settled_pairs;
+		stats->dirty_writes += p->shards[i]->settled_pairs + p->shards[i]->gathering.pairs;
 	}
 	return stats;
 }

@@ -23,7 +23,7 @@ struct process_options {
 	unsigned batch_records;        /* LIMIT_BATCH_RECORDS */
 	size_t batch_bytes;            /* LIMIT_BATCH_BYTES */
 	unsigned queue_records;        /* LIMIT_QUEUE_RECORDS */
-	unsigned cache_entities;       /* LIMIT_CACHE_ENTITIES */
+	size_t cache_bytes;            /* LIMIT_CACHE_BYTES */
 	struct str topic_prefix;       /* put before every topic name, may be empty */
 };
 void process_options_default(struct process_options *);

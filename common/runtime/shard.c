@@ -27,10 +27,11 @@ void shard_init(struct shard *s, struct shard_setting *setting, int32_t partitio
 {
 	*s = (struct shard){ .setting = setting, .partition = partition, .input_cursor = -1,
 		                 .awaited_pin = -1, .log_end = -1 };
-	cache_init(&s->cache, setting->options->cache_entities);
+	cache_init(&s->cache, setting->options->cache_bytes);
 	timers_init(&s->timers);
 	chunk_init(&s->chunk);
 	s->settled_last = &s->settled;
+	gathering_init(&s->gathering);
 }
 
 static void free_batches(struct batch *b)
@@ -42,19 +43,13 @@ static void free_batches(struct batch *b)
 	}
 }
 
-void flush_call_free(struct flush_call *call)
-{
-	free_batches(call->batches);
-	free(call->writes);
-	free(call);
-}
-
 void shard_release(struct shard *s)
 {
 	cache_release(&s->cache);
 	timers_release(&s->timers);
 	chunk_release(&s->chunk);
 	free_batches(s->settled);
+	gathering_release(&s->gathering);
 	batch_free(s->ready);
 	batch_free(s->open);
 	if (s->carried && !s->carried->carried)
@@ -94,6 +89,7 @@ void shard_drop(struct shard *s, struct shard_update *u)
 		forget_batch(s, s->carried);
 		s->carried = NULL;
 	}
+	gathering_clear(&s->gathering);
 	free_batches(s->settled);
 	s->settled = NULL;
 	s->settled_last = &s->settled;
@@ -167,14 +163,28 @@ struct batch *shard_next_batch(struct shard *s, bool eager, int64_t now_ms)
 	return b;
 }
 
+static void gather_settled(struct shard *s)
+{
+	while (s->settled && !gathering_is_full(&s->gathering)) {
+		struct batch *b = s->settled;
+		s->settled = b->next;
+		if (!s->settled)
+			s->settled_last = &s->settled;
+		s->settled_pairs -= b->pairs;
+		gathering_add(&s->gathering, b);
+	}
+}
+
 void shard_settle(struct shard *s, struct batch *b)
 {
+	batch_drop_outputs(b);
 	b->next = NULL;
 	*s->settled_last = b;
 	s->settled_last = &b->next;
 	s->settled_pairs += b->pairs;
 	for (unsigned i = 0; i < b->due_count; i++)
 		timers_add(&s->timers, b->dues[i].member, b->dues[i].due_ms);
+	gather_settled(s);
 }
 
 void shard_published(struct shard *s, struct batch *b, enum publish_result result, int64_t now_ms,
@@ -209,40 +219,6 @@ void shard_published(struct shard *s, struct batch *b, enum publish_result resul
 
 /* ---- flushing --------------------------------------------------------------- */
 
-static bool write_same(const void *item, const void *key)
-{
-	const struct batch_write *a = item, *b = key;
-	return a->whole == b->whole && a->write.kind == b->write.kind &&
-	       str_eq(a->write.key, b->write.key) &&
-	       (a->whole || str_eq(a->write.pairs[0].name, b->write.pairs[0].name));
-}
-
-/* The writes of the batches, the latest of each once. */
-static void gather_writes(struct flush_call *call, struct table *latest)
-{
-	unsigned all = 0, n = 0;
-	for (struct batch *b = call->batches; b; b = b->next)
-		all += b->write_count;
-	call->writes = malloc((all + 1) * sizeof(struct write *));
-	must(call->writes);
-	table_clear(latest);
-	for (struct batch *b = call->batches; b; b = b->next) {
-		for (unsigned i = 0; i < b->write_count; i++) {
-			struct batch_write *w = &b->writes[i];
-			struct batch_write *older = table_find(latest, w->identity, write_same, w);
-			if (older) {
-				older->write.pairs = w->write.pairs;
-				older->write.pair_count = w->write.pair_count;
-				continue;
-			}
-			table_add(latest, w->identity, w);
-			call->writes[n++] = &w->write;
-		}
-	}
-	call->flush.writes = call->writes;
-	call->flush.write_count = n;
-}
-
 static void fill_meta(const struct shard *s, struct flush_call *call)
 {
 	call->flush.partition = s->partition;
@@ -262,25 +238,9 @@ static void fill_meta(const struct shard *s, struct flush_call *call)
 
 static struct flush_call *build_flush(struct shard *s)
 {
-	struct flush_call *call = calloc(1, sizeof(*call));
-	must(call);
-	call->after = s->flushed;
-	unsigned pairs = 0;
-	struct batch **last = &call->batches;
-	while (s->settled && (pairs == 0 || pairs + s->settled->pairs <= LIMIT_FLUSH_PAIRS)) {
-		struct batch *b = s->settled;
-		s->settled = b->next;
-		b->next = NULL;
-		*last = b;
-		last = &b->next;
-		pairs += b->pairs;
-		s->settled_pairs -= b->pairs;
-		call->after = b->after;
-	}
-	if (!s->settled)
-		s->settled_last = &s->settled;
-	gather_writes(call, s->setting->coalesce);
+	struct flush_call *call = gathering_take(&s->gathering, &s->flushed);
 	fill_meta(s, call);
+	gather_settled(s);
 	return call;
 }
 
@@ -294,10 +254,9 @@ static bool flush_is_due(const struct shard *s, int64_t now_ms)
 {
 	if (s->state == SHARD_STOPPING)
 		return !s->carried && !s->release_sent;
-	if (!s->settled)
+	if (!s->gathering.batches)
 		return s->flush_due;
-	return s->settled_pairs >= LIMIT_FLUSH_PAIRS / 2 ||
-	       now_ms - s->flushed_ms >= shard_flush_interval(s);
+	return gathering_is_full(&s->gathering) || now_ms - s->flushed_ms >= shard_flush_interval(s);
 }
 
 struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)
@@ -313,7 +272,7 @@ struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)
 		s->flushing = build_flush(s);
 		s->flush_due = false;
 	}
-	if (s->state == SHARD_STOPPING && !s->settled && !s->carried)
+	if (s->state == SHARD_STOPPING && !s->gathering.batches && !s->carried)
 		s->flushing->flush.release = s->release_sent = true;
 	s->flushing->flush.ticket = ++s->setting->last_ticket;
 	s->flushing->sent_ms = now_ms;
@@ -396,7 +355,7 @@ static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, s
 		return;
 	s->load_ticket = 0;
 	struct chunk *c = &s->chunk;
-	if (h->load.result == STORE_REFUSED && 
+	if (h->load.result == STORE_REFUSED &&
 	    ((s->flushing && s->flush_sent) || s->input_cursor != s->load_cursor)) {
 		shard_ask_load(s, now_ms, u); /* our own flush overtook it */
 		return;
@@ -410,8 +369,10 @@ static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, s
 		return;
 	}
 	for (unsigned i = 0; i < c->missing_count; i++) {
-		if (cell_load(c->missing[i], &h->load.values[i], &c->memory))
+		if (cell_load(c->missing[i], &h->load.values[i], &c->memory)) {
+			cache_count(&s->cache, c->missing[i]);
 			continue;
+		}
 		log_error("entity_unreadable", LOG_STR("topic", s->setting->batches->topic),
 		          LOG_INT("partition", s->partition),
 		          LOG_TEXT("entity", c->missing[i]->entity->name), LOG_END);
@@ -591,7 +552,7 @@ void shard_tick(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_u
 
 bool shard_is_quiet(const struct shard *s)
 {
-	return !s->owned || (!s->chunk.busy && !s->carried && !s->ready && !s->open && !s->settled &&
+	return !s->owned || (!s->chunk.busy && !s->carried && !s->ready && !s->open && !s->gathering.batches &&
 	                     !s->flushing && !s->flush_due);
 }
 
@@ -611,7 +572,7 @@ void shard_status_of(const struct shard *s, struct shard_status *out)
 		.since_ms = s->since_ms,
 		.logic_version = s->standing.logic,
 		.output_number = s->metadata.output_number,
-		.dirty = s->settled_pairs,
+		.dirty = s->settled_pairs + s->gathering.pairs,
 		.rebuilding = s->standing.position < s->output_cursor,
 	};
 }

@@ -20,6 +20,7 @@
 
 #include "common/runtime/batch.h"
 #include "common/runtime/cursor.h"
+#include "common/runtime/gather.h"
 #include "common/runtime/intake.h"
 #include "common/runtime/process.h"
 #include "common/runtime/timers.h"
@@ -47,17 +48,6 @@ struct shard_update {
 	unsigned asks;
 };
 
-/* Settled batches on their way into Redis. Lives until its answer came. */
-struct flush_call {
-	struct flush_call *next;
-	struct flush flush;
-	const struct write **writes;
-	struct batch *batches;
-	struct standing after;
-	int64_t sent_ms;
-	bool orphan; /* the shard does not wait for it any more */
-};
-
 /* What all shards of a process share. */
 struct shard_setting {
 	const struct worker *worker;
@@ -70,7 +60,6 @@ struct shard_setting {
 	uint64_t last_ticket;
 	unsigned owned;          /* shards */
 	unsigned queued_records; /* folded, not yet committed */
-	struct table *coalesce;  /* scratch for building flushes */
 	bool draining;
 };
 
@@ -114,8 +103,9 @@ struct shard {
 	struct batch *carried;        /* in a transaction, or to go into one again */
 	struct batch *ready;          /* sealed, waiting */
 	struct batch *open;           /* being folded */
-	struct batch *settled, **settled_last; /* committed, waiting for a flush */
-	unsigned settled_pairs;
+	struct gathering gathering;   /* committed, becoming the next flush */
+	struct batch *settled, **settled_last; /* committed, the next flush is full */
+	unsigned settled_pairs;       /* of those */
 	struct flush_call *flushing;
 	bool flush_sent;              /* false: kept, to be sent again */
 	bool flush_due;               /* R is to be written even if nothing changed */
@@ -150,7 +140,6 @@ void shard_published(struct shard *, struct batch *, enum publish_result, int64_
 
 /* A flush to be sent now, built from settled batches, or NULL. */
 struct flush_call *shard_next_flush(struct shard *, int64_t now_ms);
-void flush_call_free(struct flush_call *);
 /* Settled batches wait this long, so that many become one write. */
 int64_t shard_flush_interval(const struct shard *);
 

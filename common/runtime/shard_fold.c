@@ -13,9 +13,8 @@
 #include "events.h"
 
 #define SETTLED_PAIRS_MOST (4 * LIMIT_FLUSH_PAIRS) /* unflushed: no more is taken */
-#define BATCH_MEMORY_MOST (6 * 1024 * 1024)
+#define BATCH_MEMORY_MOST (3 * 1024 * 1024)
 #define FORGED_PIN_MS 30000 /* a marker of a pin that nobody wrote is passed over after this */
-#define FIGURES_WEIGHT 6    /* values an entity of figures writes, about */
 
 /* ---- what a fold is given ----------------------------------------------------- */
 
@@ -75,8 +74,8 @@ static struct batch *open_batch(struct shard *s, int64_t now_ms)
 static bool batch_is_full(const struct shard *s, const struct batch *b)
 {
 	return b->records >= s->setting->options->batch_records ||
-	       b->pairs + b->changed_count * FIGURES_WEIGHT >= LIMIT_BATCH_PAIRS * FIGURES_WEIGHT ||
-	       b->pairs >= LIMIT_BATCH_PAIRS || b->memory.total >= BATCH_MEMORY_MOST;
+	       b->pairs + b->weight >= LIMIT_BATCH_PAIRS ||
+	       b->memory.total + b->outputs.total >= BATCH_MEMORY_MOST;
 }
 
 /* Brings the batch up to where the fold stands; below K it is settled at once. */
@@ -128,6 +127,7 @@ static void mark_changed(struct shard *s, struct batch *b, const struct item *it
 	for (unsigned i = 0; i < item->cell_count; i++) {
 		struct cell *cell = s->chunk.cells[item->first_cell + i];
 		cell->changed_at = item->message->offset + 1;
+		cache_count(&s->cache, cell);
 		batch_changed(b, cell);
 	}
 }
@@ -166,12 +166,13 @@ static void fold_event(struct shard *s, struct batch *b, struct item *item, fold
 static void fold_timer(struct shard *s, struct batch *b, struct item *item, int64_t now_ms)
 {
 	const struct tallyworks_timer_due *due = item->event.data;
-	const struct cell *cell = s->chunk.cells[item->first_cell];
+	struct cell *cell = s->chunk.cells[item->first_cell];
 	s->setting->stats->timers++;
 	if (due->due_ms == 0 || cell->entity->due_ms(cell->record) != due->due_ms ||
 	    !s->setting->worker->on_timer)
 		return;
 	if (due->due_ms <= item->event.broker_ms) {
+		cell->due_ms = -1; /* it rang: the same instant again, in one batch, is a new entry */
 		fold_event(s, b, item, s->setting->worker->on_timer);
 	} else if (!b->suppressed) { /* the broker's clock is behind ours: again, later */
 		struct str member[] = { due->kind, STR("/"), due->id };
@@ -262,12 +263,13 @@ static void finish_chunk(struct shard *s, int64_t now_ms, struct shard_update *u
 	}
 	if (next > s->log_end)
 		s->log_end = next;
-	s->caught_up = c->taken.at_end;
+	if (c->taken.count || c->taken.at_end) /* an empty take says nothing */
+		s->caught_up = c->taken.at_end;
 	close_step(s);
 	chunk_clear(c);
 	u->asks |= ASK_GIVE_BACK;
 	unsigned owned = s->setting->owned ? s->setting->owned : 1;
-	s->cache.limit = s->setting->options->cache_entities / owned;
+	s->cache.limit = s->setting->options->cache_bytes / owned;
 	cache_evict(&s->cache, s->input_cursor);
 }
 
@@ -304,7 +306,9 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 bool shard_wants_records(const struct shard *s, int64_t *until)
 {
 	*until = s->standing.position < s->output_cursor ? s->output_cursor : INT64_MAX;
-	return s->owned && s->state == SHARD_RUNNING && !s->chunk.busy && !s->ready &&
+	/* In a rebuild R is written first: a load that is compared with no R proves nothing. */
+	return s->owned && s->state == SHARD_RUNNING && s->input_cursor >= 0 && !s->chunk.busy &&
+	       !s->ready &&
 	       s->settled_pairs < SETTLED_PAIRS_MOST;
 }
 

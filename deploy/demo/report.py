@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
+from datetime import datetime
 
-from orders import Company
+from orders import SHANGHAI, Company
 from rig.redis import Redis
 
 MONTHS = {"01": "January", "02": "February", "03": "March", "04": "April", "05": "May",
@@ -28,6 +29,12 @@ def left(text: str, columns: int) -> str:
 
 def yuan(fen: int) -> str:
     return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def on_the_wall(time: str) -> str:
+    """An event's instant as the company's clock shows it."""
+    instant = datetime.fromisoformat(time.replace("Z", "+00:00"))
+    return instant.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
 
 
 def heading(words: str) -> None:
@@ -72,15 +79,14 @@ def payee_lines(redis: Redis, prefix: str, company: Company, payee_id: str,
                    key=lambda found: (found[0]["time"], found[1]))
     heading(f"{name} ({payee_id}), March 2026: {len(lines)} lines, "
             f"the last {min(SHOWN_LINES, len(lines))}")
+    print("each amount: the rate on all that the order brought in so far, less what it gave before")
     for line, line_id in lines[-SHOWN_LINES:]:
         data = events[line_id]
-        share = "net share" if data["cumulative_before"] else "share"
-        print(f"{line['time'][:16].replace('T', ' ')}  {line['order_id']}  {share} "
-              f"{yuan(line['basis']):>12} at {line['rate_ppm'] / 10000:g} %"
-              f"  ({line['plan_id']} v{line['plan_version']})"
-              f"{yuan(line['amount']):>12}  = {yuan(data['cumulative_after'])}"
+        print(f"{on_the_wall(line['time'])}  {line['order_id']} {yuan(line['basis']):>12} at "
+              f"{line['rate_ppm'] / 10000:>5g} % ({line['plan_id']} v{line['plan_version']})"
+              f"{yuan(line['amount']):>11} = {yuan(data['cumulative_after'])}"
               f" - {yuan(data['cumulative_before'])}"
-              f"\n{'':18}because of {line['source_event_id']} at {line['cause']}")
+              f"\n{'':18}because of {line['source_event_id']}, found at {line['cause']}")
     found = redis.command("HGETALL", f"{prefix}pay:{payee_id}:2026-03")
     pay = {name: int(value) for name, value in zip(found[::2], found[1::2])}
     print(f"the month: accrued {yuan(pay.get('accrued', 0))}, clawed back "

@@ -152,11 +152,11 @@ static struct verdict check_envelope(const struct event *event)
 static void open_record(const struct folding *f, const struct event *event)
 {
 	char partition[20];
-	struct str parts[] = { event->at.topic, STR("/"),
-		               str_of(partition, i64_to_text(event->at.partition, partition)) };
 
 	if (f->order->order_id.ptr)
 		return;
+	struct str parts[] = { event->at.topic, STR("/"),
+		               str_of(partition, i64_to_text(event->at.partition, partition)) };
 	f->order->order_id = view_keep(f->view, 0, event->key);
 	f->order->status = STR("held");
 	f->order->shard = view_keep(f->view, 0, arena_join(effects_arena(f->out), parts, 3));

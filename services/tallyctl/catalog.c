@@ -58,7 +58,7 @@ void catalog_free(struct catalog *catalog)
 	free(catalog);
 }
 
-/* ---- chains ------------------------------------------------------------------------ */
+/* ---- chains ------------------------------------------------------------ */
 
 static bool chain_same(const void *item, const void *key)
 {
@@ -125,7 +125,8 @@ static const struct definition *chain_at(const struct chain *chain, int64_t at_m
 /* Is any of it in force at some time? */
 static const struct definition *chain_alive(const struct chain *chain)
 {
-	for (const struct entry *entry = chain ? chain->newest : NULL; entry; entry = entry->older) {
+	for (const struct entry *entry = chain ? chain->newest : NULL; entry;
+	     entry = entry->older) {
 		const struct definition *d = entry->definition;
 
 		if (!d->withdrawn && !is_superseded(chain, entry, d->from_ms))
@@ -134,7 +135,7 @@ static const struct definition *chain_alive(const struct chain *chain)
 	return NULL;
 }
 
-/* ---- what is published ------------------------------------------------------------------ */
+/* ---- what is published ------------------------------------------------- */
 
 static void published_company(struct catalog *catalog, const void *record)
 {
@@ -163,20 +164,22 @@ void catalog_add_published(void *self, const struct message *message)
 		return;
 	}
 	kind = kind_of_type(envelope.event.type, &withdrawn);
-	if (!kind || !envelope_data(&envelope, withdrawn ? kind->withdrawn_type : kind->defined_type,
-	                            arena, &fault))
+	if (!kind ||
+	    !envelope_data(&envelope, withdrawn ? kind->withdrawn_type : kind->defined_type, arena,
+	                   &fault))
 		return;
 	definition = arena_zalloc(arena, sizeof(*definition));
 	definition->kind = kind;
 	definition->withdrawn = withdrawn;
 	definition->record = envelope.event.data;
 	definition->where = STR("published");
-	definition->id = record_str(definition_type(definition), definition->record, kind->id_field);
-	definition->from_ms =
-		record_int(definition_type(definition), definition->record, "valid_from", SINCE_EVER);
+	definition->id =
+		record_str(definition_type(definition), definition->record, kind->id_field);
+	definition->from_ms = record_int(definition_type(definition), definition->record,
+	                                 "valid_from", SINCE_EVER);
 	definition->to_ms = withdrawn ? UNTIL_REPLACED
-	                              : record_int(kind->defined_type, definition->record, "valid_to",
-	                                           UNTIL_REPLACED);
+	                              : record_int(kind->defined_type, definition->record,
+	                                           "valid_to", UNTIL_REPLACED);
 	add(catalog, definition, false);
 	if (!withdrawn && kind == kind_find(STR("company")))
 		published_company(catalog, definition->record);
@@ -192,7 +195,7 @@ const struct zone *catalog_zone(const struct catalog *catalog)
 	return catalog->has_zone ? &catalog->zone : NULL;
 }
 
-/* ---- checks: one record against its own history ------------------------------------------- */
+/* ---- checks: one record against its own history ------------------------ */
 
 /* Written twice in one go: which of them would count is nobody's intention. */
 static void check_twice(const struct chain *chain, const struct entry *entry, struct findings *f)
@@ -202,10 +205,11 @@ static void check_twice(const struct chain *chain, const struct entry *entry, st
 	for (const struct entry *older = entry->older; older && older->is_new; older = older->older)
 		if (older->definition->from_ms == d->from_ms &&
 		    older->definition->withdrawn == d->withdrawn) {
-			findings_error(f, d->where,
-			               "%s %.*s with this valid_from stands at %.*s already; remove one",
-			               chain->kind->word, STR_ARG(chain->id),
-			               STR_ARG(older->definition->where));
+			findings_error(
+				f, d->where,
+				"%s %.*s with this valid_from stands at %.*s already; remove one",
+				chain->kind->word, STR_ARG(chain->id),
+				STR_ARG(older->definition->where));
 			return;
 		}
 }
@@ -226,7 +230,8 @@ static bool is_unchanged(const struct chain *chain, const struct definition *d)
 	uint64_t digest = record_digest(type, d->record, 0);
 
 	for (const struct entry *e = newest_published(chain); e; e = e->older) {
-		if (e->definition->from_ms != d->from_ms || e->definition->withdrawn != d->withdrawn)
+		if (e->definition->from_ms != d->from_ms ||
+		    e->definition->withdrawn != d->withdrawn)
 			continue;
 		return record_digest(type, e->definition->record, 0) == digest;
 	}
@@ -256,16 +261,18 @@ static void check_version(const struct entry *entry, struct findings *f)
 		if (e->definition->withdrawn || other->version != plan->version ||
 		    same_rates(plan, other))
 			continue;
-		findings_error(f, entry->definition->where,
-		               "/version: plan %.*s version %" PRId64 " (%.*s) has other rates; give these a "
-		               "version of their own: commission is paid by exactly the version that was "
-		               "frozen into the order",
-		               STR_ARG(plan->plan_id), plan->version, STR_ARG(e->definition->where));
+		findings_error(
+			f, entry->definition->where,
+			"/version: plan %.*s version %" PRId64
+			" (%.*s) has other rates; give these a "
+			"version of their own: commission is paid by exactly the version that was "
+			"frozen into the order",
+			STR_ARG(plan->plan_id), plan->version, STR_ARG(e->definition->where));
 		return;
 	}
 }
 
-/* ---- checks: one record against others -------------------------------------------------------- */
+/* ---- checks: one record against others --------------------------------- */
 
 static int unit_rank(struct str kind)
 {
@@ -288,10 +295,12 @@ static void check_unit(const struct catalog *catalog, const struct definition *d
 		return;
 	parent = unit_known(catalog, unit->parent_id);
 	if (!parent)
-		findings_error(f, d->where, "/parent_id: there is no unit %.*s", STR_ARG(unit->parent_id));
+		findings_error(f, d->where, "/parent_id: there is no unit %.*s",
+		               STR_ARG(unit->parent_id));
 	else if (unit_rank(parent->kind) <= unit_rank(unit->kind))
-		findings_error(f, d->where, "/parent_id: %.*s is a %.*s, which cannot stand above a %.*s",
-		               STR_ARG(unit->parent_id), STR_ARG(parent->kind), STR_ARG(unit->kind));
+		findings_error(
+			f, d->where, "/parent_id: %.*s is a %.*s, which cannot stand above a %.*s",
+			STR_ARG(unit->parent_id), STR_ARG(parent->kind), STR_ARG(unit->kind));
 }
 
 static void check_person(const struct catalog *catalog, const struct definition *d,
@@ -300,7 +309,8 @@ static void check_person(const struct catalog *catalog, const struct definition 
 	const struct person_defined *person = d->record;
 
 	if (!unit_known(catalog, person->team_id))
-		findings_error(f, d->where, "/team_id: there is no team %.*s", STR_ARG(person->team_id));
+		findings_error(f, d->where, "/team_id: there is no team %.*s",
+		               STR_ARG(person->team_id));
 }
 
 static void check_company(const struct catalog *catalog, const struct definition *d,
@@ -308,8 +318,10 @@ static void check_company(const struct catalog *catalog, const struct definition
 {
 	for (const struct chain *chain = catalog->first; chain; chain = chain->next)
 		if (chain->kind == d->kind && !str_eq(chain->id, d->id)) {
-			findings_error(f, d->where, "/company_id: there is a company %.*s already, and there "
-			               "can be one only", STR_ARG(chain->id));
+			findings_error(f, d->where,
+			               "/company_id: there is a company %.*s already, and there "
+			               "can be one only",
+			               STR_ARG(chain->id));
 			return;
 		}
 }
@@ -335,7 +347,7 @@ static void check_entry(const struct catalog *catalog, const struct chain *chain
 		check_version(entry, f);
 }
 
-/* ---- checks: plans against each other ------------------------------------------------------------ */
+/* ---- checks: plans against each other ---------------------------------- */
 
 /* A row that both plans have for some person, or NULL. */
 static const struct plan_defined_row *common_row(const struct plan_defined *a,
@@ -343,7 +355,8 @@ static const struct plan_defined_row *common_row(const struct plan_defined *a,
 {
 	for (uint32_t i = 0; i < a->rows.count; i++)
 		for (uint32_t j = 0; j < b->rows.count; j++) {
-			const struct plan_defined_row *x = &a->rows.items[i], *y = &b->rows.items[j];
+			const struct plan_defined_row *x = &a->rows.items[i],
+						      *y = &b->rows.items[j];
 
 			if (x->level == y->level &&
 			    (!x->rating.ptr || !y->rating.ptr || str_eq(x->rating, y->rating)))
@@ -361,10 +374,11 @@ static void plan_conflict(const struct definition *a, const struct definition *b
 	if (at_ms != SINCE_EVER)
 		when = str_of(since, timestamp_format(at_ms, since));
 	findings_error(f, str_eq(a->where, STR("published")) ? b->where : a->where,
-	               "plans %.*s and %.*s are both in force for level %" PRId64 "%s%.*s (%.*s); a person "
+	               "plans %.*s and %.*s are both in force for level %" PRId64
+	               "%s%.*s (%.*s); a person "
 	               "can have one: end one of them (valid_to), or put the row into the other",
-	               STR_ARG(a->id), STR_ARG(b->id), row->level, row->rating.ptr ? ", rating " : "",
-	               STR_ARG(row->rating), STR_ARG(when));
+	               STR_ARG(a->id), STR_ARG(b->id), row->level,
+	               row->rating.ptr ? ", rating " : "", STR_ARG(row->rating), STR_ARG(when));
 }
 
 static bool plans_meet_at(const struct chain *a, const struct chain *b, int64_t at_ms,
@@ -405,30 +419,29 @@ static void check_plans(const struct catalog *catalog, struct findings *f)
 	}
 }
 
-/* ---- warnings ---------------------------------------------------------------------------------------- */
+/* ---- warnings ---------------------------------------------------------- */
 
-static void warn_of_past(const struct catalog *catalog, int64_t now_ms, struct findings *f)
+static void warn_of_past(const struct catalog *catalog, const struct document *document,
+                         int64_t now_ms, struct findings *f)
 {
 	const struct definition *first = NULL;
 	unsigned count = 0;
 
-	for (const struct chain *chain = catalog->first; chain; chain = chain->next) {
-		if (!newest_published(chain))
+	for (unsigned i = 0; i < document->count; i++) {
+		const struct definition *d = &document->definitions[i];
+		const struct chain *chain = chain_find(catalog, d->kind, d->id);
+
+		if (!newest_published(chain) || d->from_ms >= now_ms || is_unchanged(chain, d))
 			continue;
-		for (const struct entry *entry = chain->newest; entry && entry->is_new;
-		     entry = entry->older) {
-			if (entry->definition->from_ms >= now_ms ||
-			    is_unchanged(chain, entry->definition))
-				continue;
-			first = entry->definition;
-			count++;
-		}
+		first = first ? first : d;
+		count++;
 	}
 	if (count)
-		findings_warning(f, first->where,
-		                 "%u record%s change%s the past (this is the first): orders that came "
-		                 "before keep what was frozen into them, only later ones see the change",
-		                 count, count == 1 ? "" : "s", count == 1 ? "s" : "");
+		findings_warning(
+			f, first->where,
+			"%u record%s change%s the past (this is the first): orders that came "
+			"before keep what was frozen into them, only later ones see the change",
+			count, count == 1 ? "" : "s", count == 1 ? "s" : "");
 }
 
 void catalog_check(struct catalog *catalog, const struct document *document, int64_t now_ms,
@@ -445,8 +458,9 @@ void catalog_check(struct catalog *catalog, const struct document *document, int
 			check_entry(catalog, chain, e, f);
 	}
 	check_plans(catalog, f);
-	warn_of_past(catalog, now_ms, f);
+	warn_of_past(catalog, document, now_ms, f);
 	if (!has_company)
-		findings_warning(f, STR(""), "no company is published: no currency is accepted, and days "
+		findings_warning(f, STR(""),
+		                 "no company is published: no currency is accepted, and days "
 		                 "are those of UTC");
 }

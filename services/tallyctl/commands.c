@@ -7,7 +7,10 @@
 #include "common/host/describe.h"
 #include "services/tallyctl/command.h"
 
-#define NO_FLAGS { .name = NULL }
+#define NO_FLAGS             \
+	{                    \
+		.name = NULL \
+	}
 
 static const struct flag topics_create_flags[] = {
 	{ "--partitions", "N", "partitions of every topic but reference, fixed for life (8)" },
@@ -44,8 +47,10 @@ const struct command commands[] = {
 	  command_topics_check },
 	{ "publish", "FILE...", "check and publish reference data (people, units, plans, ...)",
 	  publish_flags, command_publish },
-	{ "lag", "", "how far each worker is behind, partition by partition", lag_flags, command_lag },
-	{ "describe", "[WORKER]", "what the workers read, own and write", no_flags, command_describe },
+	{ "lag", "", "how far each worker is behind, partition by partition", lag_flags,
+	  command_lag },
+	{ "describe", "[WORKER]", "what the workers read, own and write", no_flags,
+	  command_describe },
 	{ .name = NULL },
 };
 
@@ -73,8 +78,8 @@ struct rc invocation_int(const struct invocation *invocation, const char *flag, 
 	if (!text)
 		return OK;
 	if (!str_to_i64(str_from_c(text), out) || *out < least || *out > most)
-		return rc_fail(RC_USAGE, "%s %s: not a whole number from %" PRId64 " to %" PRId64, flag,
-		               text, least, most);
+		return rc_fail(RC_USAGE, "%s %s: not a whole number from %" PRId64 " to %" PRId64,
+		               flag, text, least, most);
 	return OK;
 }
 

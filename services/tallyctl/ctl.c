@@ -31,7 +31,7 @@ static const struct flag hidden_flags[] = {
 	{ .name = NULL },
 };
 
-/* ---- which command ----------------------------------------------------------------- */
+/* ---- which command ----------------------------------------------------- */
 
 static bool is_command(const char *name, const char *first, const char *second)
 {
@@ -39,7 +39,8 @@ static bool is_command(const char *name, const char *first, const char *second)
 
 	if (strncmp(name, first, len) != 0)
 		return false;
-	return name[len] == '\0' || (name[len] == ' ' && second && strcmp(name + len + 1, second) == 0);
+	return name[len] == '\0' ||
+	       (name[len] == ' ' && second && strcmp(name + len + 1, second) == 0);
 }
 
 static struct rc unknown_command(const char *first)
@@ -87,7 +88,7 @@ static struct rc find_command(int argc, char *const *argv, const struct command 
 	return *out || !words[0] ? OK : unknown_command(words[0]);
 }
 
-/* ---- its arguments -------------------------------------------------------------------- */
+/* ---- its arguments ----------------------------------------------------- */
 
 static struct rc take_value(struct invocation *invocation, const struct arg *arg)
 {
@@ -131,7 +132,7 @@ static struct rc parse(struct ctl *ctl, int argc, char *const *argv)
 	return OK;
 }
 
-/* ---- answers without a command ----------------------------------------------------------- */
+/* ---- answers without a command ----------------------------------------- */
 
 static void help(const struct command *only, struct buf *out)
 {
@@ -161,6 +162,15 @@ static struct rc print_docs(const char *name, struct buf *out)
 	return OK;
 }
 
+/* The answer and its words matter; what the libraries log is for those who asked for it. */
+static void configure_log(const struct config *config)
+{
+	bool asked = strcmp(config->values[option_find(STR("log.level"))].from, "default") != 0;
+
+	log_configure(asked ? (enum log_level)config->log_level : LOG_ERROR,
+	              (enum log_format)config->log_format, STR("tallyctl"));
+}
+
 static struct rc run(struct ctl *ctl, struct buf *out)
 {
 	bool answered;
@@ -180,9 +190,7 @@ static struct rc run(struct ctl *ctl, struct buf *out)
 		return OK;
 	if (!ctl->command)
 		return unknown_command(NULL);
-	/* A tool's own words matter; those of its libraries do where something is wrong. */
-	log_configure(ctl->config.log_level < LOG_WARN ? LOG_WARN : (enum log_level)ctl->config.log_level,
-	              (enum log_format)ctl->config.log_format, STR("tallyctl"));
+	configure_log(&ctl->config);
 	ctl->invocation.config = &ctl->config;
 	ctl->invocation.memory = &ctl->line.memory;
 	ctl->invocation.json = ctl->line.json;

@@ -36,7 +36,7 @@ struct files {
 	struct written *first, **last;
 };
 
-/* ---- reading files ------------------------------------------------------------------ */
+/* ---- reading files ----------------------------------------------------- */
 
 void document_init(struct document *document)
 {
@@ -115,8 +115,7 @@ static void add_written(struct document *document, json_t *object, const char *n
 	struct written *written = arena_zalloc(&document->memory, sizeof(*written));
 
 	written->object = object;
-	written->where =
-		arena_printf(&document->memory, "%s:%u, record %zu", name, line, number);
+	written->where = arena_printf(&document->memory, "%s:%u, record %zu", name, line, number);
 	*files->last = written;
 	files->last = &written->next;
 }
@@ -139,15 +138,17 @@ static void add_records(struct document *document, json_t *root, const char *nam
 		return;
 	}
 	if (json_is_object(root)) {
-		json_object_foreach(root, key, value)
-			if (strcmp(key, "records") != 0)
-				findings_error(findings, str_from_c(name),
-				               "beside \"records\" stands \"%s\"; it would be ignored", key);
+		json_object_foreach(root, key, value) if (strcmp(key, "records") != 0)
+			findings_error(findings, str_from_c(name),
+		                       "beside \"records\" stands \"%s\"; it would be ignored",
+		                       key);
 		next_record_line(&walk); /* the object that is the file */
 	}
-	json_array_foreach(list, i, value) {
+	json_array_foreach(list, i, value)
+	{
 		if (!json_is_object(value)) {
-			findings_error(findings, str_from_c(name), "record %zu is not an object", i + 1);
+			findings_error(findings, str_from_c(name), "record %zu is not an object",
+			               i + 1);
 			return;
 		}
 		add_written(document, value, name, next_record_line(&walk), i + 1);
@@ -176,7 +177,8 @@ void document_add_text(struct document *document, const char *name, struct str t
 	if (json_is_object(root) || json_is_array(root))
 		add_records(document, root, name, text, findings);
 	else
-		findings_error(findings, str_from_c(name), "neither an array of records nor a record");
+		findings_error(findings, str_from_c(name),
+		               "neither an array of records nor a record");
 }
 
 void document_add_file(struct document *document, const char *path, struct findings *findings)
@@ -203,11 +205,12 @@ void document_add_file(struct document *document, const char *path, struct findi
 	buf_release(&text);
 }
 
-/* ---- kinds ------------------------------------------------------------------------------ */
+/* ---- kinds ------------------------------------------------------------- */
 
 static bool is_unit_kind(const char *word)
 {
-	return strcmp(word, "region") == 0 || strcmp(word, "city") == 0 || strcmp(word, "team") == 0;
+	return strcmp(word, "region") == 0 || strcmp(word, "city") == 0 ||
+	       strcmp(word, "team") == 0;
 }
 
 static const struct kind *kind_written(const char *word)
@@ -222,14 +225,17 @@ static void unknown_kind(const char *word, struct str where, struct findings *fi
 	for (const struct kind *kind = kinds; kind->word; kind++)
 		spelling_try(&near, str_from_c(kind->word));
 	if (near.best.ptr)
-		findings_error(findings, where, "/kind: there is no kind \"%s\"; did you mean \"%.*s\"?",
-		               word, STR_ARG(near.best));
+		findings_error(findings, where,
+		               "/kind: there is no kind \"%s\"; did you mean \"%.*s\"?", word,
+		               STR_ARG(near.best));
 	else
-		findings_error(findings, where, "/kind: there is no kind \"%s\": write company, region, "
-		               "city, team, person, plan, channel, partner, project or product", word);
+		findings_error(findings, where,
+		               "/kind: there is no kind \"%s\": write company, region, "
+		               "city, team, person, plan, channel, partner, project or product",
+		               word);
 }
 
-/* ---- dates and zones ----------------------------------------------------------------------- */
+/* ---- dates and zones --------------------------------------------------- */
 
 struct zone company_zone(const void *record, struct arena *arena)
 {
@@ -238,8 +244,9 @@ struct zone company_zone(const void *record, struct arena *arena)
 	struct zone_transition *list = arena_alloc(arena, (count + 1) * sizeof(*list));
 
 	for (uint32_t i = 0; i < count; i++)
-		list[i] = (struct zone_transition){ company->transitions.items[i].at_ms,
-			                            (int32_t)company->transitions.items[i].offset_s };
+		list[i] =
+			(struct zone_transition){ company->transitions.items[i].at_ms,
+			                          (int32_t)company->transitions.items[i].offset_s };
 	return (struct zone){ list, count, (int32_t)company->first_offset_s };
 }
 
@@ -266,8 +273,10 @@ static void expand_date(const struct decoding *d, json_t *object, const char *fi
 	if (!text || !date_parse(str_from_c(text), &day))
 		return; /* an instant, or a fault that the decoder names */
 	if (!d->zone) {
-		findings_error(d->findings, where, "/%s: a date needs the company's time zone: publish the "
-		               "company first or along with this", field);
+		findings_error(d->findings, where,
+		               "/%s: a date needs the company's time zone: publish the "
+		               "company first or along with this",
+		               field);
 		return;
 	}
 	len = timestamp_format(zone_day_start(d->zone, day), instant);
@@ -300,7 +309,7 @@ static void expand_zone(const struct decoding *d, json_t *object, struct str whe
 	json_object_set_new(object, "transitions", list);
 }
 
-/* ---- decoding --------------------------------------------------------------------------------- */
+/* ---- decoding ---------------------------------------------------------- */
 
 static void check_fields(const struct decoding *d, const struct record_type *type, json_t *object,
                          struct str where)
@@ -308,7 +317,8 @@ static void check_fields(const struct decoding *d, const struct record_type *typ
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		struct spelling near = spelling_of(str_from_c(key));
 
 		if (record_field(type, str_from_c(key)))
@@ -316,10 +326,12 @@ static void check_fields(const struct decoding *d, const struct record_type *typ
 		for (unsigned i = 0; i < type->field_count; i++)
 			spelling_try(&near, type->fields[i].name);
 		if (near.best.ptr)
-			findings_error(d->findings, where, "/%s: %s has no such field; did you mean %.*s?",
-			               key, type->name, STR_ARG(near.best));
+			findings_error(d->findings, where,
+			               "/%s: %s has no such field; did you mean %.*s?", key,
+			               type->name, STR_ARG(near.best));
 		else
-			findings_error(d->findings, where, "/%s: %s has no such field", key, type->name);
+			findings_error(d->findings, where, "/%s: %s has no such field", key,
+			               type->name);
 	}
 }
 
@@ -334,8 +346,10 @@ static const void *decode_data(const struct decoding *d, const struct record_typ
 	struct fault fault;
 
 	must(text);
-	message.value = arena_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/x\","
-	                             "\"type\":\"%s\",\"data\":%s}", type->name, text);
+	message.value = arena_printf(arena,
+	                             "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/x\","
+	                             "\"type\":\"%s\",\"data\":%s}",
+	                             type->name, text);
 	free(text);
 	if (envelope_decode(&message, STR("reference"), 0, arena, &envelope, &fault) &&
 	    envelope_data(&envelope, type, arena, &fault))
@@ -350,8 +364,8 @@ static void add_definition(struct document *document, const struct definition *d
 {
 	if (document->count == document->room) {
 		document->room = document->room ? document->room * 2 : 64;
-		document->definitions = memory_resize(
-			document->definitions, document->room * sizeof(struct definition));
+		document->definitions = memory_resize(document->definitions,
+		                                      document->room * sizeof(struct definition));
 	}
 	document->definitions[document->count++] = *definition;
 }
@@ -373,8 +387,9 @@ static void decode_as(const struct decoding *d, const struct kind *kind, bool wi
 		return;
 	definition.id = record_str(type, definition.record, kind->id_field);
 	definition.from_ms = record_int(type, definition.record, "valid_from", SINCE_EVER);
-	definition.to_ms = withdrawn ? UNTIL_REPLACED
-	                             : record_int(type, definition.record, "valid_to", UNTIL_REPLACED);
+	definition.to_ms =
+		withdrawn ? UNTIL_REPLACED
+			  : record_int(type, definition.record, "valid_to", UNTIL_REPLACED);
 	if (definition.to_ms <= definition.from_ms)
 		findings_error(d->findings, where, "/valid_to: not after valid_from");
 	add_definition(d->document, &definition);
@@ -387,7 +402,8 @@ static void decode_one(const struct decoding *d, const struct written *written)
 	const struct kind *kind = word ? kind_written(word) : NULL;
 
 	if (!word) {
-		findings_error(d->findings, written->where, "/kind: absent; write company, region, city, "
+		findings_error(d->findings, written->where,
+		               "/kind: absent; write company, region, city, "
 		               "team, person, plan, channel, partner, project or product");
 		return;
 	}

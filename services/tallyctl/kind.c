@@ -8,10 +8,10 @@
 #include "common/base/must.h"
 #include "events.h"
 
-#define KIND(noun, id)                                                                     \
-	{                                                                                  \
-		#noun, #id, #noun ".defined", #noun ".withdrawn", &noun##_defined_type,    \
-			&noun##_withdrawn_type                                             \
+#define KIND(noun, id)                                                                  \
+	{                                                                               \
+#noun, #id, #noun ".defined", #noun ".withdrawn", &noun##_defined_type, \
+			&noun##_withdrawn_type                                          \
 	}
 
 const struct kind kinds[] = {

@@ -12,8 +12,8 @@
 #include "common/codec/record.h"
 
 struct kind {
-	const char *word;     /* in documents and message keys: "person" */
-	const char *id_field; /* "payee_id" */
+	const char *word;                /* in documents and message keys: "person" */
+	const char *id_field;            /* "payee_id" */
 	const char *defined, *withdrawn; /* CloudEvents types */
 	const struct record_type *defined_type, *withdrawn_type;
 };

@@ -19,7 +19,7 @@ struct progress_row {
 	int64_t output_cursor; /* K; -1: none */
 	int64_t input_cursor;  /* R; -1: none, or torn */
 	bool torn;
-	int64_t pin;           /* -1: none */
+	int64_t pin; /* -1: none */
 };
 
 struct progress {

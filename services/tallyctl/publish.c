@@ -45,9 +45,11 @@ static struct rc wait_pins(struct session *session, const struct fleet *fleets, 
 		if (behind == 0)
 			return OK;
 		if (!progress_wait(until_ms))
-			return rc_fail(RC_TRY_AGAIN, "it is published (pin %" PRId64 "), but %u shards do not "
-			               "work under it yet; are all workers running? See tallyctl lag", pin,
-			               behind);
+			return rc_fail(
+				RC_TRY_AGAIN,
+				"it is published (pin %" PRId64 "), but %u shards do not "
+				"work under it yet; are all workers running? See tallyctl lag",
+				pin, behind);
 	}
 }
 
@@ -61,8 +63,9 @@ static void say(const struct invocation *invocation, const struct reference_set 
 		buf_printf(out, "%u records are valid; nothing was published (--dry-run)\n",
 		           set->document.count);
 	} else if (!invocation->json) {
-		buf_printf(out, "published %u records, pin %" PRId64 ", marker sent to %u shards%s\n",
-		           set->document.count, set->pin, shards, waited ? ", all work under it" : "");
+		buf_printf(
+			out, "published %u records, pin %" PRId64 ", marker sent to %u shards%s\n",
+			set->document.count, set->pin, shards, waited ? ", all work under it" : "");
 	} else {
 		json_open(&j, '{');
 		json_put_i64(&j, "records", set->document.count);
@@ -80,7 +83,8 @@ static void say(const struct invocation *invocation, const struct reference_set 
 static struct rc publish(struct invocation *invocation, struct session *session,
                          struct reference_set *set)
 {
-	bool dry = invocation_has(invocation, "--dry-run"), wait = invocation_has(invocation, "--wait");
+	bool dry = invocation_has(invocation, "--dry-run"),
+	     wait = invocation_has(invocation, "--wait");
 	struct fleet fleets[FLEETS_MOST];
 	unsigned count, shards = 0;
 	int64_t timeout_s;

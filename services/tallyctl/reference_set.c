@@ -41,8 +41,10 @@ static struct rc read_published(struct reference_set *set)
 		               set->topic, state.partitions);
 	TRY(kafka_cluster_spans(session->cluster, set->topic, 1, &span));
 	if (span.start > 0)
-		return rc_fail(RC_REFUSED, "topic %s begins at %" PRId64 ": records of it are gone; its "
-		               "retention must be unlimited", set->topic, span.start);
+		return rc_fail(RC_REFUSED,
+		               "topic %s begins at %" PRId64 ": records of it are gone; its "
+		               "retention must be unlimited",
+		               set->topic, span.start);
 	if (span.end == 0)
 		return OK;
 	return kafka_cluster_read(session->cluster, set->topic, 0, 0, catalog_add_published,
@@ -59,8 +61,9 @@ void reference_set_init(struct reference_set *set)
 
 struct rc reference_set_open(struct reference_set *set, struct session *session, bool dry)
 {
-	const char *id = arena_printf(session->memory, "%s" TRANSACTIONAL_ID,
-	                              session->config->topic_prefix).ptr;
+	const char *id =
+		arena_printf(session->memory, "%s" TRANSACTIONAL_ID, session->config->topic_prefix)
+			.ptr;
 
 	set->session = session;
 	set->now_ms = wall_ms();
@@ -95,7 +98,7 @@ struct rc reference_set_read(struct reference_set *set, const char *const *files
 	return OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------- */
 
 /* A UUID over the type and what is said. */
 static struct uuid_text id_of(const char *type, struct str said)

@@ -33,11 +33,13 @@ struct rc session_fleets(struct session *session, const struct worker *only, str
 			continue;
 		must(*count < FLEETS_MOST);
 		fleet->worker = workers[i];
-		fleet->topic = connection_topic(session->config, workers[i]->topic, session->memory);
+		fleet->topic =
+			connection_topic(session->config, workers[i]->topic, session->memory);
 		fleet->group = connection_group(session->config, workers[i], session->memory);
 		TRY(kafka_cluster_topic(session->cluster, fleet->topic, &state));
 		if (!state.exists)
-			return rc_fail(RC_NOT_FOUND, "there is no topic %s: run tallyctl topics create",
+			return rc_fail(RC_NOT_FOUND,
+			               "there is no topic %s: run tallyctl topics create",
 			               fleet->topic);
 		fleet->partitions = state.partitions;
 		memcpy(fleet->topic_id, state.id, sizeof(fleet->topic_id));

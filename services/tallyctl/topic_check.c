@@ -6,11 +6,20 @@
 
 #include "common/base/timestamp.h"
 
-enum { CONFIG_TIMESTAMP, CONFIG_RETENTION, CONFIG_CLEANUP, CONFIG_BYTES, CONFIG_SIZE, CONFIG_COUNT };
+enum {
+	CONFIG_TIMESTAMP,
+	CONFIG_RETENTION,
+	CONFIG_CLEANUP,
+	CONFIG_BYTES,
+	CONFIG_SIZE,
+	CONFIG_COUNT
+};
 
 static const char *const config_names[CONFIG_COUNT] = {
-	[CONFIG_TIMESTAMP] = "message.timestamp.type", [CONFIG_RETENTION] = "retention.ms",
-	[CONFIG_CLEANUP] = "cleanup.policy",           [CONFIG_BYTES] = "max.message.bytes",
+	[CONFIG_TIMESTAMP] = "message.timestamp.type",
+	[CONFIG_RETENTION] = "retention.ms",
+	[CONFIG_CLEANUP] = "cleanup.policy",
+	[CONFIG_BYTES] = "max.message.bytes",
 	[CONFIG_SIZE] = "retention.bytes",
 };
 
@@ -29,22 +38,26 @@ static void check_partitions(const struct topic *topic, const struct topic_state
 	if (state->partitions == partitions)
 		return;
 	if (topic->role == TOPIC_DEAD_LETTER)
-		findings_error(f, where, "has %" PRId32 " partitions, its source %" PRId32
-		               ": a refused record goes to the partition that it came from", state->partitions,
-		               partitions);
+		findings_error(f, where,
+		               "has %" PRId32 " partitions, its source %" PRId32
+		               ": a refused record goes to the partition that it came from",
+		               state->partitions, partitions);
 	else if (topic->role == TOPIC_REFERENCE)
-		findings_error(f, where, "has %" PRId32 " partitions, it must have one", state->partitions);
+		findings_error(f, where, "has %" PRId32 " partitions, it must have one",
+		               state->partitions);
 	else
-		findings_error(f, where, "has %" PRId32 " partitions, not %" PRId32
-		               ": say --partitions %" PRId32 ", or make the topic anew", state->partitions,
-		               partitions, state->partitions);
+		findings_error(f, where,
+		               "has %" PRId32 " partitions, not %" PRId32
+		               "; all but reference have the same number: say --partitions %" PRId32
+		               ", or make the topic anew",
+		               state->partitions, partitions, state->partitions);
 }
 
 /* retention.ms is what most people set; retention.bytes takes from the same log. */
-static void check_retention(const struct topic *topic, const struct str *values,
-                            struct findings *f)
+static void check_retention(const struct topic *topic, const struct str *values, struct findings *f)
 {
-	int64_t ms = number_of(values[CONFIG_RETENTION], -1), bytes = number_of(values[CONFIG_SIZE], -1);
+	int64_t ms = number_of(values[CONFIG_RETENTION], -1),
+		bytes = number_of(values[CONFIG_SIZE], -1);
 	struct str where = str_from_c(topic->name);
 	bool limited = ms >= 0 || bytes >= 0;
 	char until[64] = "";
@@ -57,9 +70,12 @@ static void check_retention(const struct topic *topic, const struct str *values,
 	if (limited && topic->role == TOPIC_REFERENCE)
 		findings_error(f, where, "%s: reference data must be kept for ever (-1)", until);
 	else if (limited && topic->role == TOPIC_INPUT)
-		findings_warning(f, where, "%s: Redis can only be made anew, or an older copy of it be "
-		                 "caught up, from records that are still there; unlimited (-1) keeps both "
-		                 "possible", until);
+		findings_warning(
+			f, where,
+			"%s: Redis can only be made anew, or an older copy of it be "
+			"caught up, from records that are still there; unlimited (-1) keeps both "
+			"possible",
+			until);
 	else if (limited && topic->role == TOPIC_DEAD_LETTER)
 		findings_warning(f, where, "%s: refused records are gone after that", until);
 }
@@ -71,17 +87,22 @@ static void check_configs(const struct topic *topic, const struct str *values,
 
 	if (values[CONFIG_CLEANUP].ptr && !str_eq(values[CONFIG_CLEANUP], STR("delete")) &&
 	    (topic->role == TOPIC_INPUT || topic->role == TOPIC_REFERENCE))
-		findings_error(f, where, "cleanup.policy=%.*s: compaction removes records that a replay "
-		               "needs; set it to delete", STR_ARG(values[CONFIG_CLEANUP]));
+		findings_error(f, where,
+		               "cleanup.policy=%.*s: compaction removes records that a replay "
+		               "needs; set it to delete",
+		               STR_ARG(values[CONFIG_CLEANUP]));
 	if (topic->role == TOPIC_INPUT && values[CONFIG_TIMESTAMP].ptr &&
 	    !str_eq(values[CONFIG_TIMESTAMP], STR("LogAppendTime")))
-		findings_warning(f, where, "message.timestamp.type=%.*s: the bound on event times (24 h "
-		                 "ahead) and timers then trust the producers' clocks; LogAppendTime takes the "
+		findings_warning(f, where,
+		                 "message.timestamp.type=%.*s: the bound on event times (24 h "
+		                 "ahead) and timers then trust the producers' clocks; "
+		                 "LogAppendTime takes the "
 		                 "broker's",
 		                 STR_ARG(values[CONFIG_TIMESTAMP]));
 	if (topic->role == TOPIC_DEAD_LETTER &&
 	    number_of(values[CONFIG_BYTES], INT64_MAX) <= source_message_bytes)
-		findings_warning(f, where, "max.message.bytes=%.*s is not above its source's (%" PRId64
+		findings_warning(f, where,
+		                 "max.message.bytes=%.*s is not above its source's (%" PRId64
 		                 "): the largest refused records will be cut",
 		                 STR_ARG(values[CONFIG_BYTES]), source_message_bytes);
 	check_retention(topic, values, f);
@@ -109,7 +130,8 @@ struct rc topic_create(struct session *session, const struct topic *topic, int32
 		{ "cleanup.policy", "delete" },
 		{ "retention.ms", "-1" },
 		{ "retention.bytes", "-1" },
-		{ "message.timestamp.type", topic->role == TOPIC_INPUT ? "LogAppendTime" : "CreateTime" },
+		{ "message.timestamp.type",
+		  topic->role == TOPIC_INPUT ? "LogAppendTime" : "CreateTime" },
 		{ "max.message.bytes", bytes },
 	};
 	bool larger = topic->role == TOPIC_DEAD_LETTER;

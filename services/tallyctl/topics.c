@@ -39,7 +39,7 @@ struct work {
 	int64_t pin; /* new shards begin under it */
 };
 
-/* ---- topics ------------------------------------------------------------------------ */
+/* ---- topics ------------------------------------------------------------ */
 
 static int32_t partitions_of(const struct work *work, const struct topic *topic)
 {
@@ -66,8 +66,9 @@ static struct rc look_at_topics(struct work *work)
 		if (work->partitions == 0 && found->state.exists && topic->role == TOPIC_INPUT)
 			work->partitions = found->state.partitions;
 		if (found->state.exists)
-			TRY(topic_check(&work->session, topic, &found->state, partitions_of(work, topic),
-			                source_bytes(work, i), &work->findings, &found->message_bytes));
+			TRY(topic_check(&work->session, topic, &found->state,
+			                partitions_of(work, topic), source_bytes(work, i),
+			                &work->findings, &found->message_bytes));
 	}
 	return OK;
 }
@@ -91,7 +92,7 @@ static struct rc make_topics(struct work *work, int replicas)
 	return OK;
 }
 
-/* ---- cursors -------------------------------------------------------------------------- */
+/* ---- cursors ----------------------------------------------------------- */
 
 /* The shards of one worker as Kafka and Redis have them. */
 struct shards {
@@ -132,9 +133,12 @@ static void check_for_old_state(struct work *work, const struct shards *shards)
 	for (int32_t p = 0; p < fleet->partitions; p++)
 		if (!shards->committed[p].exists && rows[p].exists)
 			findings_error(&work->findings, str_from_c(fleet->group),
-			               "partition %" PRId32 " has no committed offset, but Redis has its state: "
-			               "if the offset was lost, run tallyctl repair; for a new installation use "
-			               "another redis.prefix or an empty Redis", p);
+			               "partition %" PRId32
+			               " has no committed offset, but Redis has its state: "
+			               "if the offset was lost, run tallyctl repair; for a new "
+			               "installation use "
+			               "another redis.prefix or an empty Redis",
+			               p);
 }
 
 static struct rc commit_first(struct work *work, const struct shards *shards)
@@ -158,14 +162,15 @@ static struct rc commit_first(struct work *work, const struct shards *shards)
 		metadata.origin = spans[p].start;
 		first[p].exists = true;
 		first[p].offset = spans[p].start;
-		first[p].metadata = arena_str(arena, str_of(text, cursor_metadata_format(&metadata, text)));
+		first[p].metadata =
+			arena_str(arena, str_of(text, cursor_metadata_format(&metadata, text)));
 		work->shards_made++;
 	}
 	return kafka_cluster_commit(work->session.cluster, fleet->group, fleet->topic,
 	                            fleet->partitions, first);
 }
 
-/* ---- reference ---------------------------------------------------------------------------- */
+/* ---- reference --------------------------------------------------------- */
 
 static struct rc publish_reference(struct work *work, const char *const *files, unsigned count,
                                    const struct fleet *fleets, unsigned fleet_count, bool all_new)
@@ -204,13 +209,14 @@ static struct rc reference_files(const struct invocation *invocation, const char
 	return OK;
 }
 
-/* ---- the commands ---------------------------------------------------------------------------- */
+/* ---- the commands ------------------------------------------------------ */
 
 static struct rc conclude_findings(const struct work *work)
 {
 	findings_print(&work->findings);
 	if (work->findings.error_count)
-		return rc_fail(RC_REFUSED, "%u thing%s cannot work as %s", work->findings.error_count,
+		return rc_fail(RC_REFUSED, "%u thing%s cannot work as %s",
+		               work->findings.error_count,
 		               work->findings.error_count == 1 ? "" : "s",
 		               work->findings.error_count == 1 ? "it is" : "they are");
 	return OK;
@@ -232,7 +238,8 @@ static struct rc make_cursors(struct work *work, const char *const *files, unsig
 	TRY(conclude_findings(work));
 	if (missing == 0) {
 		if (file_count)
-			fprintf(stderr, "warning: no shard is new, so nothing was published; use tallyctl "
+			fprintf(stderr,
+			        "warning: no shard is new, so nothing was published; use tallyctl "
 			        "publish\n");
 		return OK;
 	}
@@ -250,7 +257,8 @@ static struct rc create(struct work *work)
 	int64_t partitions, replicas;
 
 	TRY(reference_files(invocation, &files, &file_count));
-	TRY(invocation_int(invocation, "--partitions", 1, PARTITIONS_MOST, PARTITIONS, &partitions));
+	TRY(invocation_int(invocation, "--partitions", 1, PARTITIONS_MOST, PARTITIONS,
+	                   &partitions));
 	TRY(invocation_int(invocation, "--replicas", 1, 100, -1, &replicas));
 	work->partitions = (int32_t)partitions;
 	TRY(session_open(&work->session, invocation));
@@ -287,36 +295,43 @@ static struct rc check(struct work *work)
 		TRY(look_at_shards(work, &fleets[i], &shards));
 		if (shards.missing)
 			findings_error(&work->findings, str_from_c(fleets[i].group),
-			               "%u partitions have no committed offset: run tallyctl topics create",
+			               "%u partitions have no committed offset: run tallyctl "
+			               "topics create",
 			               shards.missing);
 		check_for_old_state(work, &shards);
 	}
 	return conclude_findings(work);
 }
 
-static void say(const struct work *work)
+static void say_text(const struct work *work, bool checked)
 {
 	struct buf *out = work->invocation->out;
-	struct json j = json_to(out);
 
-	if (!work->invocation->json) {
-		for (unsigned i = 0; i < work->topology.count; i++) {
-			const struct found *found = &work->found[i];
+	for (unsigned i = 0; i < work->topology.count; i++) {
+		const struct topic *topic = &work->topology.topics[i];
+		const struct found *found = &work->found[i];
+		const char *how = found->created        ? "created"
+		                  : found->state.exists ? "exists"
+		                                        : "missing";
 
-			buf_printf(out, "%-24s %-12s %4" PRId32 " partitions  %s\n",
-			           work->topology.topics[i].name,
-			           topic_role_name(work->topology.topics[i].role),
-			           found->state.partitions,
-			           found->created        ? "created"
-			           : found->state.exists ? "exists"
-			                                 : "missing");
-		}
-		buf_printf(out, "%u topics and %u shards created", work->topics_made, work->shards_made);
-		if (work->shards_made)
-			buf_printf(out, "; they begin under reference pin %" PRId64, work->pin);
-		buf_put_char(out, '\n');
+		buf_printf(out, "%-24s %-12s %4" PRId32 " partitions  %s\n", topic->name,
+		           topic_role_name(topic->role), found->state.partitions, how);
+	}
+	if (checked) {
+		buf_printf(out, "%u errors, %u warnings\n", work->findings.error_count,
+		           work->findings.warning_count);
 		return;
 	}
+	buf_printf(out, "%u topics and %u shards created", work->topics_made, work->shards_made);
+	if (work->shards_made)
+		buf_printf(out, "; they begin under reference pin %" PRId64, work->pin);
+	buf_put_char(out, '\n');
+}
+
+static void say_json(const struct work *work)
+{
+	struct json j = json_to(work->invocation->out);
+
 	json_open(&j, '{');
 	json_name(&j, "topics");
 	json_open(&j, '[');
@@ -336,7 +351,7 @@ static void say(const struct work *work)
 	json_put_i64(&j, "shards_created", work->shards_made);
 	json_put_i64(&j, "pin", work->pin);
 	json_close(&j, '}');
-	buf_put_char(out, '\n');
+	buf_put_char(work->invocation->out, '\n');
 }
 
 static struct rc run(struct invocation *invocation, struct rc (*command)(struct work *))
@@ -347,8 +362,12 @@ static struct rc run(struct invocation *invocation, struct rc (*command)(struct 
 	findings_init(&work.findings);
 	reference_set_init(&work.set);
 	rc = command(&work);
-	if (rc_ok(rc) || rc.code == RC_REFUSED)
-		say(&work);
+	if ((rc_ok(rc) || rc.code == RC_REFUSED) && work.topology.count) {
+		if (invocation->json)
+			say_json(&work);
+		else
+			say_text(&work, command == check);
+	}
 	reference_set_release(&work.set);
 	findings_release(&work.findings);
 	session_close(&work.session);

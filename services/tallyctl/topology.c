@@ -30,7 +30,8 @@ void topology_of_workers(const struct config *config, struct arena *arena, struc
 	}
 	for (int i = 0; workers[i]; i++)
 		for (const struct output *const *output = workers[i]->outputs; *output; output++)
-			add(out, connection_topic(config, (*output)->topic, arena), TOPIC_OUTPUT, NULL);
+			add(out, connection_topic(config, (*output)->topic, arena), TOPIC_OUTPUT,
+			    NULL);
 }
 
 const char *topic_role_name(enum topic_role role)

@@ -16,7 +16,7 @@
 enum topic_role { TOPIC_REFERENCE, TOPIC_INPUT, TOPIC_DEAD_LETTER, TOPIC_OUTPUT };
 
 struct topic {
-	const char *name;            /* with prefix */
+	const char *name; /* with prefix */
 	enum topic_role role;
 	const struct worker *worker; /* INPUT, DEAD_LETTER: whose */
 };

@@ -22,12 +22,12 @@
 #define OFFSET_MOST_S 64800
 #define RULE_HOURS_MOST 167 /* RFC 8536 3.3.1: a version 3 footer may go to 167 hours */
 
-/* ---- the list being made ----------------------------------------------------------- */
+/* ---- the list being made ----------------------------------------------- */
 
 struct making {
 	struct zoneinfo *zone;
-	int64_t last_s;     /* of the newest transition, also those left out */
-	int32_t offset_s;   /* after it */
+	int64_t last_s;   /* of the newest transition, also those left out */
+	int32_t offset_s; /* after it */
 	bool full;
 };
 
@@ -51,7 +51,7 @@ static void add(struct making *m, int64_t at_s, int32_t offset_s)
 			(struct zone_transition){ at_s * MS_PER_SECOND, offset_s };
 }
 
-/* ---- the footer: std offset [dst [offset] , rule , rule] ------------------------------ */
+/* ---- the footer: std offset [dst [offset] , rule , rule] --------------- */
 
 enum rule_form { RULE_JULIAN, RULE_DAY, RULE_WEEKDAY };
 
@@ -204,9 +204,8 @@ static int64_t rule_at(const struct rule *rule, int32_t year, int32_t offset_s)
 
 static void expand_footer(struct making *m, const struct footer *footer)
 {
-	int32_t first_year = m->last_s > FIRST_S
-	                             ? civil_from_days((int32_t)(m->last_s / 86400)).year
-	                             : 1970;
+	int32_t first_year =
+		m->last_s > FIRST_S ? civil_from_days((int32_t)(m->last_s / 86400)).year : 1970;
 	int64_t after_s = m->last_s;
 
 	if (!footer->has_dst) {
@@ -222,12 +221,13 @@ static void expand_footer(struct making *m, const struct footer *footer)
 
 		for (int i = 0; i < 2; i++)
 			if (at_s[i] > after_s)
-				add(m, at_s[i], (i == 0) == dst_first ? footer->dst_offset_s
-				                                      : footer->std_offset_s);
+				add(m, at_s[i],
+				    (i == 0) == dst_first ? footer->dst_offset_s
+				                          : footer->std_offset_s);
 	}
 }
 
-/* ---- the file --------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------- */
 
 struct counts {
 	uint32_t isut, isstd, leap, time, type, chars;
@@ -323,14 +323,16 @@ struct rc zoneinfo_parse(struct str file, struct zoneinfo *out)
 		return rc_fail(RC_DATA, "not a TZif file of version 2 or later");
 	rest = str_from(rest, data_bytes(&counts, 4));
 	if (counts.leap)
-		return rc_fail(RC_DATA, "the zone counts leap seconds; use the one without \"right/\"");
+		return rc_fail(RC_DATA,
+		               "the zone counts leap seconds; use the one without \"right/\"");
 	if (!take_header(&rest, &counts, &version) || rest.len < data_bytes(&counts, 8) ||
 	    !take_transitions(rest.ptr, &counts, &m))
 		return rc_fail(RC_DATA, "the TZif file is damaged");
 	text = footer_of(str_from(rest, data_bytes(&counts, 8)));
 	if (text.len) {
 		if (!footer_parse(text, &footer))
-			return rc_fail(RC_DATA, "the TZif file's rule %.*s cannot be read", STR_ARG(text));
+			return rc_fail(RC_DATA, "the TZif file's rule %.*s cannot be read",
+			               STR_ARG(text));
 		expand_footer(&m, &footer);
 	}
 	if (m.full)
@@ -365,7 +367,8 @@ struct rc zoneinfo_read(struct str name, struct zoneinfo *out)
 	FILE *file;
 
 	if (!is_zone_name(name))
-		return rc_fail(RC_DATA, "%.*s is not the name of a time zone, such as Asia/Shanghai",
+		return rc_fail(RC_DATA,
+		               "%.*s is not the name of a time zone, such as Asia/Shanghai",
 		               STR_ARG(name));
 	snprintf(path, sizeof(path), "%s/%.*s", directory && *directory ? directory : DIRECTORY,
 	         STR_ARG(name));

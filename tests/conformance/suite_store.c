@@ -650,6 +650,30 @@ static void test_try_is_kept_by_flush_and_claim(void **state)
 	assert_true(check(0, 0).input_cursor == 6);
 }
 
+/* A death counts where a claim finds `trying` of another who did not let go. */
+static void test_tries_count_deaths(void **state)
+{
+	struct flush flush;
+
+	(void)state;
+	claim(0, 0, "tx-a");
+	assert_int_equal(flush_writes(0, 0, -1, 5, NULL, 0), STORE_OK);
+	assert_int_equal(try_offset(0, 7).tries, 0);
+	assert_int_equal(try_offset(0, 7).tries, 0);
+	assert_int_equal(claim(0, 0, "tx-a2").tries, 0); /* the same process with a new producer */
+	assert_int_equal(claim(1, 0, "tx-b").tries, 1);
+	assert_int_equal(claim(0, 0, "tx-c").tries, 2);
+	assert_int_equal(try_offset(0, 7).tries, 2);
+	flush = flush_of(0, 5, 6);
+	flush.release = true;
+	assert_int_equal(send_flush(0, &flush), STORE_OK);
+	assert_int_equal(claim(1, 0, "tx-d").tries, 2);
+	assert_int_equal(try_offset(0, 8).tries, 0);
+	assert_true(check(0, 0).trying == 8);
+	assert_true(try_offset(0, -1).trying == -1);
+	assert_int_equal(check(0, 0).tries, 0);
+}
+
 static void expect_due(unsigned max, unsigned count, const char *const *members)
 {
 	struct happening *h;
@@ -707,6 +731,7 @@ int suite_store(struct store_rig *of)
 		TEST(test_wipe),
 		TEST(test_wipe_is_the_claimers),
 		TEST(test_try_is_kept_by_flush_and_claim),
+		TEST(test_tries_count_deaths),
 		TEST(test_due),
 	};
 #undef TEST

@@ -38,8 +38,11 @@ static void make_topic(struct rig_kafka *r, const char *name, int32_t partitions
 	static const struct kafka_property configs[] = {
 		{ "message.timestamp.type", "LogAppendTime" },
 	};
-	struct topic_plan plan = { .name = name, .partitions = partitions, .replicas = 1,
-		                   .configs = configs, .config_count = 1 };
+	struct topic_plan plan = { .name = name,
+		                   .partitions = partitions,
+		                   .replicas = 1,
+		                   .configs = configs,
+		                   .config_count = 1 };
 	struct rc rc = kafka_cluster_create_topic(r->cluster, &plan);
 
 	if (!rc_ok(rc))
@@ -134,8 +137,12 @@ static void append(struct broker_rig *rig, struct str topic, int32_t partition, 
                    struct str value, const struct header *headers, unsigned header_count)
 {
 	struct rig_kafka *r = rig->self;
-	struct outgoing record = { .topic = topic, .partition = partition, .key = key, .value = value,
-		                   .headers = headers, .header_count = header_count };
+	struct outgoing record = { .topic = topic,
+		                   .partition = partition,
+		                   .key = key,
+		                   .value = value,
+		                   .headers = headers,
+		                   .header_count = header_count };
 	struct rc rc = kafka_producer_send(&r->producer, &record, NULL, 10000);
 
 	assert_true(rc_ok(rc));
@@ -150,7 +157,8 @@ static void commit_cursor(struct broker_rig *rig, int32_t partition, int64_t off
 	struct rc rc;
 
 	cursors[partition] = (struct committed){ true, offset, metadata };
-	rc = kafka_cluster_commit(r->cluster, r->group, r->input, CONFORMANCE_INPUT_PARTITIONS, cursors);
+	rc = kafka_cluster_commit(r->cluster, r->group, r->input, CONFORMANCE_INPUT_PARTITIONS,
+	                          cursors);
 	if (!rc_ok(rc))
 		fail_msg("%s", rc_text());
 }
@@ -192,8 +200,8 @@ static unsigned read_all(struct broker_rig *rig, struct str topic, int32_t parti
 	struct rc rc;
 
 	g.messages = arena_alloc(memory, MESSAGES_MOST * sizeof(*g.messages));
-	rc = kafka_cluster_read(r->cluster, arena_printf(memory, "%.*s", STR_ARG(topic)).ptr, partition,
-	                        0, gather, &g, &next);
+	rc = kafka_cluster_read(r->cluster, arena_printf(memory, "%.*s", STR_ARG(topic)).ptr,
+	                        partition, 0, gather, &g, &next);
 	if (!rc_ok(rc))
 		fail_msg("%s", rc_text());
 	*out = g.messages;
@@ -204,9 +212,17 @@ int main(void)
 {
 	static struct rig_kafka r;
 	struct broker_rig rig = {
-		.self = &r, .begin = begin, .end = end, .open = open_process, .leave = leave,
-		.has_left = has_left, .pass = pass, .passes = 6000, .append = append,
-		.commit_cursor = commit_cursor, .read = read_all,
+		.self = &r,
+		.begin = begin,
+		.end = end,
+		.open = open_process,
+		.leave = leave,
+		.has_left = has_left,
+		.pass = pass,
+		.passes = 6000,
+		.append = append,
+		.commit_cursor = commit_cursor,
+		.read = read_all,
 	};
 
 	r.brokers = getenv("TALLY_TEST_BROKERS");

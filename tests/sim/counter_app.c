@@ -60,7 +60,7 @@ static void *begin(struct sim_world *w)
 {
 	struct counter_run *r = arena_zalloc(sim_memory(w), sizeof(*r));
 
-	r->left = (unsigned)dice_between(sim_dice(w), 15, 90);
+	r->left = (unsigned)dice_between(sim_dice(w), 15, 150);
 	r->counters = (unsigned)dice_between(sim_dice(w), 1, COUNTERS);
 	return r;
 }
@@ -207,6 +207,8 @@ static bool at_rest(struct sim_world *w, void *self)
 
 			must(str_to_i64(s->pairs[i].value, &due));
 			first = due < first ? due : first;
+			sim_waits(w, "%.*s of %.*s at %" PRId64, STR_ARG(s->pairs[i].name),
+			          STR_ARG(key), due - sim_clock(w)->start_ms);
 		}
 	}
 	if (first == INT64_MAX)

@@ -19,6 +19,7 @@
 #define WALL_START_MS INT64_C(1767225600000) /* 2026-01-01 */
 #define REST_STEPS 300000
 #define CALM_STEPS 60
+#define FAULT_KINDS 7
 #define NAME_BYTES 64
 
 struct sim_group {
@@ -58,7 +59,12 @@ struct sim_world {
 	unsigned member_count;
 	struct process_options process_options;
 	struct sim_stats stats;
+	unsigned fault_chances[FAULT_KINDS];
+	/* Redis loses single metas instead of going back. Not both: going back to keys without their
+	 * meta, after a wipe of just these keys, is two independent losses at once. */
+	bool loses_metas;
 	bool fed;
+	char waits[200];
 	char failure[512];
 };
 
@@ -74,6 +80,15 @@ void sim_fail(struct sim_world *w, const char *format, ...)
 	vsnprintf(w->failure, sizeof(w->failure), format, args);
 	va_end(args);
 	memory_schedule_say(&w->schedule, NULL, "FAILED: %s", w->failure);
+}
+
+void sim_waits(struct sim_world *w, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(w->waits, sizeof(w->waits), format, args);
+	va_end(args);
 }
 
 bool sim_failed(const struct sim_world *w)
@@ -399,6 +414,7 @@ void sim_topic(struct sim_world *w, const char *name, int32_t partitions)
 int64_t sim_append_at(struct sim_world *w, const char *topic, int32_t partition, struct str key,
                       struct str value, const struct header *headers, unsigned header_count)
 {
+	sim_say(w, "%s %d gets %.*s", topic, (int)partition, STR_ARG(value));
 	return memory_broker_append(w->broker, str_from_c(topic), partition, key, value, headers,
 	                            header_count);
 }
@@ -439,7 +455,7 @@ static void draw_options(struct sim_world *w)
 	o->revoke_flush_ms = dice_between(d, 50, 2000);
 	o->batch_records = (unsigned)dice_between(d, 1, 12);
 	o->queue_records = (unsigned)dice_between(d, 1, 40);
-	o->cache_entities = (unsigned)dice_between(d, 1, 20);
+	o->cache_bytes = (size_t)dice_between(d, 1, 20) * 512;
 }
 
 static void add_group(struct sim_world *w, const struct worker *worker)
@@ -477,21 +493,33 @@ static void add_processes(struct sim_world *w, struct sim_group *g)
 	}
 }
 
+static unsigned scaled(struct sim_world *w, unsigned chance)
+{
+	static const unsigned halves[] = { 0, 1, 2, 2, 4 };
+
+	return chance * halves[dice_below(&w->dice, sizeof(halves) / sizeof(halves[0]))] / 2;
+}
+
 static void set_chances(struct sim_world *w)
 {
-	static const struct memory_broker_chances broker = {
-		.lost_commit = 40, .failed_send = 20, .failed_call = 25,
-		.late_heartbeat = 300, .short_take = 500
-	};
-	static const struct memory_store_chances store = {
-		.kept = 25, .lost_request = 15, .lost_reply = 20, .torn = 4
+	struct memory_broker_chances broker = {
+		.lost_commit = scaled(w, 40),
+		.failed_send = scaled(w, 20),
+		.failed_call = scaled(w, 25),
+		.late_heartbeat = scaled(w, 300),
+		.short_take = scaled(w, 450),
 	};
 
-	if (!w->options.faults)
-		return;
 	memory_broker_set_chances(w->broker, &broker);
-	w->store.chances = store;
+	w->store.chances = (struct memory_store_chances){
+		.kept = scaled(w, 25),
+		.lost_request = scaled(w, 15),
+		.lost_reply = scaled(w, 20),
+		.torn = scaled(w, 10),
+	};
 }
+
+static void draw_profile(struct sim_world *w);
 
 struct sim_world *sim_world_new(const struct sim_app *app, const struct sim_options *options)
 {
@@ -512,7 +540,10 @@ struct sim_world *sim_world_new(const struct sim_app *app, const struct sim_opti
 	memory_broker_on_commit(w->broker, committed, w);
 	memory_broker_set_mutants(w->broker, options->broker_mutants);
 	w->store.mutants = options->store_mutants;
-	set_chances(w);
+	if (options->faults) {
+		set_chances(w);
+		draw_profile(w);
+	}
 	draw_options(w);
 	sim_topic(w, "reference", 1);
 	for (unsigned i = 0; app->workers[i]; i++)
@@ -560,13 +591,16 @@ static void crash_fault(struct sim_world *w, struct sim_process *p)
 		kill_process(w, p, "crashes");
 }
 
-static void redis_fault(struct sim_world *w)
+static void redis_fault(struct sim_world *w, struct sim_process *p)
 {
 	unsigned back = memory_keys_history(&w->store.keys);
 
 	w->stats.rollbacks++;
 	if (dice_hits(&w->dice, 150))
 		memory_store_empty(&w->store);
+	else if (w->loses_metas)
+		memory_store_lose_meta(&w->store, str_from_c(p->group->worker->topic),
+		                       (int32_t)dice_below(&w->dice, (unsigned)p->group->partitions));
 	else if (back)
 		memory_store_back(&w->store, 1 + dice_below(&w->dice, back < 12 ? back : 12));
 }
@@ -592,34 +626,84 @@ static void pause_fault(struct sim_world *w, struct sim_process *p, bool pause)
 	p->party->paused = pause;
 }
 
-/* Chances in ten thousand a step, so that a run of some thousand steps has some of each. */
+static void stop_fault(struct sim_world *w, struct sim_process *p)
+{
+	pause_fault(w, p, true);
+	/* Stopped for longer than its session lasts. */
+	if (is_alive(p) && dice_hits(&w->dice, 400)) {
+		w->stats.expels++;
+		memory_member_expel(p->member);
+	}
+}
+
+static void drain_fault(struct sim_world *w, struct sim_process *p)
+{
+	if (is_alive(p) && !p->leaving)
+		drain(w, p);
+}
+
+static void away_fault(struct sim_world *w, struct sim_process *p)
+{
+	(void)p;
+	memory_schedule_say(&w->schedule, NULL, "redis refuses writes");
+	w->store.away = true;
+}
+
+static void timeout_fault(struct sim_world *w, struct sim_process *p)
+{
+	(void)p;
+	memory_broker_time_out(w->broker, true);
+}
+
+static const struct fault_kind {
+	void (*happen)(struct sim_world *, struct sim_process *);
+	unsigned chance; /* in ten thousand steps */
+} fault_kinds[FAULT_KINDS] = {
+	{ crash_fault, 15 }, { stop_fault, 20 }, { group_fault, 40 },  { redis_fault, 12 },
+	{ away_fault, 5 },   { drain_fault, 7 }, { timeout_fault, 8 },
+};
+
+/* Each run has some kinds of faults, some more than usual, and others not at all. */
+static void draw_profile(struct sim_world *w)
+{
+	static const unsigned times[] = { 0, 0, 1, 1, 1, 2, 4 };
+	static const unsigned slow[] = { 5, 15, 15, 40, 150 };
+
+	for (unsigned i = 0; i < FAULT_KINDS; i++)
+		w->fault_chances[i] = fault_kinds[i].chance *
+		                      times[dice_below(&w->dice, sizeof(times) / sizeof(times[0]))];
+	w->loses_metas = dice_hits(&w->dice, 200);
+	w->schedule.slow = slow[dice_below(&w->dice, sizeof(slow) / sizeof(slow[0]))];
+}
+
+/* What ends a fault is always on its way. */
+static void draw_repair(struct sim_world *w, struct sim_process *p)
+{
+	unsigned x = dice_below(&w->dice, 10000);
+
+	if (x < 150 && !p->party)
+		boot(w, p);
+	else if (x < 250)
+		pause_fault(w, p, false);
+	else if (x < 300)
+		w->store.away = false;
+	else if (x < 380)
+		expel_dead(w, false);
+}
+
 static void draw_fault(struct sim_world *w)
 {
 	struct sim_process *p = any_process(w);
 	unsigned x = dice_below(&w->dice, 10000);
 
-	if (x < 16)
-		crash_fault(w, p);
-	else if (x < 100 && !p->party)
-		boot(w, p);
-	else if (x < 125)
-		pause_fault(w, p, true);
-	else if (x < 250)
-		pause_fault(w, p, false);
-	else if (x < 300)
-		group_fault(w, p);
-	else if (x < 314)
-		redis_fault(w);
-	else if (x < 322)
-		memory_broker_time_out(w->broker, true);
-	else if (x < 326)
-		w->store.away = true;
-	else if (x < 366)
-		w->store.away = false;
-	else if (x < 374 && is_alive(p) && !p->leaving)
-		drain(w, p);
-	else if (x < 450)
-		expel_dead(w, false);
+	draw_repair(w, p);
+	for (unsigned i = 0; i < FAULT_KINDS; i++) {
+		if (x < w->fault_chances[i]) {
+			fault_kinds[i].happen(w, p);
+			return;
+		}
+		x -= w->fault_chances[i];
+	}
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------- */
@@ -723,7 +807,7 @@ static void describe_stall(struct sim_world *w)
 				         (long long)memory_broker_end(w->broker, topic, p));
 		}
 	}
-	sim_fail(w, "does not come to rest");
+	sim_fail(w, "does not come to rest: %s", w->waits);
 }
 
 static void come_to_rest(struct sim_world *w)

@@ -82,6 +82,8 @@ void sim_control(struct sim_world *, struct str value);
 /* Keeps the first failure. */
 void sim_fail(struct sim_world *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sim_failed(const struct sim_world *);
+/* What at_rest() waits for, should it wait in vain. */
+void sim_waits(struct sim_world *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_say(struct sim_world *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Committed outputs of one shard by tw-seq, over all topics. */

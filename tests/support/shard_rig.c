@@ -13,16 +13,17 @@ void rig_init(struct rig *r, const struct worker *worker)
 	*r = (struct rig){ .now_ms = 1000000, .wall_ms = 5000 };
 	process_options_default(&r->options);
 	arena_init(&r->memory, 4096);
-	table_init(&r->coalesce);
 	r->reference = reference_store_new();
 	for (unsigned t = 0; t < 3; t++)
-		r->targets[t] = (struct target){ worker->outputs[t], str_from_c(worker->outputs[t]->topic), 2 };
+		r->targets[t] = (struct target){ worker->outputs[t],
+			                             str_from_c(worker->outputs[t]->topic), 2 };
 	r->batches = (struct batch_setting){ worker, STR("in"), STR("in.dlq"), STR("tallyworks-tiny"),
-		                                 STR("/tallyworks/tiny"), r->targets, 3 };
+		                                 STR("/tallyworks/tiny"), r->targets, 3,
+		                                 &r->held_bytes };
 	r->setting = (struct shard_setting){ .worker = worker, .options = &r->options,
 		                                 .batches = &r->batches, .reference = r->reference,
 		                                 .reference_end_ms = INT64_MIN / 2, .stats = &r->stats,
-		                                 .transactional_id = "me", .coalesce = &r->coalesce };
+		                                 .transactional_id = "me" };
 	for (int32_t p = 0; p < RIG_SHARDS; p++) {
 		shard_init(&r->shards[p], &r->setting, p);
 		r->list[p] = &r->shards[p];
@@ -41,7 +42,6 @@ void rig_release(struct rig *r)
 	}
 	assert_int_equal(r->given_back, r->taken);
 	reference_store_free(r->reference);
-	table_release(&r->coalesce);
 	arena_release(&r->memory);
 }
 
@@ -199,7 +199,8 @@ struct batch *rig_carry(struct rig *r, int32_t partition)
 	return b;
 }
 
-unsigned rig_published(struct rig *r, int32_t partition, struct batch *b, enum publish_result result)
+unsigned rig_published(struct rig *r, int32_t partition, struct batch *b,
+                       enum publish_result result)
 {
 	shard_published(&r->shards[partition], b, result, r->now_ms, &r->updates[partition]);
 	return rig_asks(r, partition);

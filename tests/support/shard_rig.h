@@ -19,8 +19,8 @@ struct rig {
 	struct process_options options;
 	struct process_stats stats;
 	struct batch_setting batches;
+	size_t held_bytes;
 	struct target targets[3];
-	struct table coalesce;
 	struct reference_store *reference;
 	struct shard_setting setting;
 	struct shard shards[RIG_SHARDS];

@@ -131,8 +131,8 @@ static struct verdict on_deposit(const struct event *e, struct view *v, const st
 	return move(e, v, ref, out, 1);
 }
 
-static struct verdict on_withdraw(const struct event *e, struct view *v, const struct reference *ref,
-                                  struct effects *out)
+static struct verdict on_withdraw(const struct event *e, struct view *v,
+                                  const struct reference *ref, struct effects *out)
 {
 	return move(e, v, ref, out, -1);
 }
@@ -154,7 +154,10 @@ static const struct input inputs[] = {
 	{ "withdraw", &deposit_type, names, on_withdraw },
 	{ 0 },
 };
-static const struct input block_inputs[] = { { "deposit", &deposit_type, names, on_deposit }, { 0 } };
+static const struct input block_inputs[] = {
+	{ "deposit", &deposit_type, names, on_deposit },
+	{ 0 },
+};
 static const struct entity *const entities[] = { &account_entity, &tally_entity, NULL };
 static const struct output *const outputs[] = { &noted_output, &moves_output, &sums_output, NULL };
 static const struct redis_key keys[] = { { 0 } };

@@ -31,7 +31,7 @@ enum broker_mutant {
 	BROKER_UNKNOWN_IS_ABORTED = 32, /* ... is called aborted */
 	BROKER_DIRTY_READ = 64,     /* readers see open and aborted transactions */
 	BROKER_OFFSETS_OUTSIDE = 128,   /* K moves when the offsets are sent, not at the commit */
-	BROKER_NO_FENCE = 256,      /* an old epoch of a transactional.id goes on */
+	BROKER_IDLE_FENCE = 256,    /* fence() ends nothing: slower, but must be exact all the same */
 };
 
 struct memory_broker_chances {

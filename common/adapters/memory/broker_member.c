@@ -272,15 +272,12 @@ static bool execute_fence(struct member_call *c)
 	struct memory_broker *b = c->member->broker;
 	struct producer *p = broker_producer(b, c->other_id, true);
 
-	if (p->current && p->current->state == TRANSACTION_OPEN) {
-		if (!(b->mutants & BROKER_NO_FENCE))
-			p->epoch++;
-		transaction_end(b, p->current, TRANSACTION_ABORTED);
-	}
-	if (p->current)
-		return false;
+	if (b->mutants & BROKER_IDLE_FENCE)
+		return true;
 	p->epoch++;
-	return true;
+	if (p->current && p->current->state == TRANSACTION_OPEN)
+		transaction_end(b, p->current, TRANSACTION_ABORTED);
+	return !p->current;
 }
 
 static void port_fence(void *self, int32_t partition, uint64_t ticket, const char *id)
@@ -338,6 +335,7 @@ static bool execute_append(struct member_call *c)
 {
 	struct memory_broker *b = c->member->broker;
 
+	memory_schedule_say(b->schedule, c->call.party, "appends %.*s", STR_ARG(c->record.value));
 	log_append(b, topic_log(c->member->group->topic, c->call.partition), &c->record, NULL);
 	if (memory_schedule_fault(b->schedule, b->chances.failed_call))
 		c->happening->rc = (struct rc){ RC_UNAVAILABLE };

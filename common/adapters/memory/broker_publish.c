@@ -77,8 +77,7 @@ static bool finish(struct publish_call *c, enum publish_result result)
 
 static bool is_fenced(const struct publish_call *c)
 {
-	if (c->producer->epoch != c->producer_epoch &&
-	    !(c->member->broker->mutants & BROKER_NO_FENCE))
+	if (c->producer->epoch != c->producer_epoch)
 		return true;
 	return c->transaction && c->transaction->state != TRANSACTION_OPEN;
 }

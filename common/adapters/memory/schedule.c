@@ -14,13 +14,16 @@
 #include "common/base/must.h"
 
 #define LINE_BYTES 512
+#define SLOW_PER_MILLE 15
 #define LONG_DELAY_MS 4000
 #define ORPHAN_DELAY_MS 8000
 
 void memory_schedule_init(struct memory_schedule *s, struct memory_clock *clock, uint64_t seed,
                           bool direct)
 {
-	*s = (struct memory_schedule){ .clock = clock, .dice = { seed }, .direct = direct };
+	*s = (struct memory_schedule){
+		.clock = clock, .dice = { seed }, .direct = direct, .slow = SLOW_PER_MILLE
+	};
 }
 
 void memory_schedule_release(struct memory_schedule *s)
@@ -59,9 +62,11 @@ static int64_t delay_ms(struct memory_schedule *s)
 	if (s->direct)
 		return 0;
 	x = dice_below(&s->dice, 1000);
-	if (x < 850 || s->quiet)
+	if (s->quiet)
 		return x % 4;
-	return x < 985 ? dice_between(&s->dice, 5, 150) : dice_between(&s->dice, 150, LONG_DELAY_MS);
+	if (x < s->slow)
+		return dice_between(&s->dice, 150, LONG_DELAY_MS);
+	return x < 940 ? x % 3 : dice_between(&s->dice, 3, 80);
 }
 
 void memory_schedule_put(struct memory_schedule *s, struct memory_call *call)

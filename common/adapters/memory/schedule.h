@@ -44,6 +44,7 @@ struct memory_schedule {
 	struct dice dice;
 	bool direct;
 	bool quiet; /* seeded, but without faults and long delays: to come to an end */
+	unsigned slow; /* per mille of steps that are delayed for long */
 	struct memory_call **calls;
 	unsigned count, room;
 	const struct memory_party *moved; /* whose call made the latest step; NULL: nobody's */

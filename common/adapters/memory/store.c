@@ -40,6 +40,7 @@ struct store_call {
 	unsigned max;         /* read_due */
 	unsigned removed;     /* wipe: keys so far */
 	struct str claimer;   /* claim, wipe */
+	struct str claimed_before; /* claim: the name that this process left here last */
 	char meta_key[KEY_BYTES];
 };
 
@@ -93,14 +94,18 @@ static void moved(const struct store_call *c)
 
 /* ---- what a call does at the server --------------------------------------------- */
 
+/* A claim that finds `trying` of one who neither let go nor is ourselves counts a death. */
 static bool execute_claim(struct store_call *c)
 {
-	struct shard_meta before = meta_now(c);
 	struct stored *s = memory_keys_meta(&c->port->store->keys, meta_key(c));
+	struct shard_meta *m = &s->meta;
 
-	c->happening->meta = before;
-	snprintf(s->meta.claimer, sizeof(s->meta.claimer), "%.*s", STR_ARG(c->claimer));
-	s->meta.released = false;
+	if (m->trying >= 0 && !m->released && m->claimer[0] && !str_eq_c(c->claimer, m->claimer) &&
+	    !str_eq_c(c->claimed_before, m->claimer))
+		m->tries++;
+	c->happening->meta = meta_copy(s);
+	snprintf(m->claimer, sizeof(m->claimer), "%.*s", STR_ARG(c->claimer));
+	m->released = false;
 	return true;
 }
 
@@ -114,11 +119,9 @@ static bool execute_try(struct store_call *c)
 {
 	struct stored *s = memory_keys_meta(&c->port->store->keys, meta_key(c));
 
-	if (c->offset < 0 || s->meta.trying != c->offset)
+	if (s->meta.trying != c->offset)
 		s->meta.tries = 0;
 	s->meta.trying = c->offset < 0 ? -1 : c->offset;
-	if (c->offset >= 0)
-		s->meta.tries++;
 	c->happening->meta = meta_copy(s);
 	return true;
 }
@@ -415,6 +418,7 @@ static void port_claim(void *self, int32_t partition, uint64_t ticket, const cha
 
 	must(strlen(id) < META_TEXT_BYTES);
 	c->claimer = arena_str(&c->memory, str_from_c(id));
+	c->claimed_before = arena_str(&c->memory, str_from_c(claim_of(c->port, partition)));
 	snprintf(claim_of(c->port, partition), META_TEXT_BYTES, "%s", id);
 	send_call(c);
 }
@@ -545,4 +549,15 @@ void memory_store_empty(struct memory_store *s)
 {
 	memory_schedule_say(s->schedule, NULL, "redis is emptied");
 	memory_keys_empty(&s->keys);
+}
+
+void memory_store_lose_meta(struct memory_store *s, struct str topic, int32_t partition)
+{
+	char key[KEY_BYTES];
+
+	memory_schedule_say(s->schedule, NULL, "redis loses the meta of %.*s %d", STR_ARG(topic),
+	                    (int)partition);
+	snprintf(key, sizeof(key), "meta:%.*s:%d", STR_ARG(topic), (int)partition);
+	memory_keys_begin(&s->keys);
+	memory_keys_remove(&s->keys, str_from_c(key));
 }

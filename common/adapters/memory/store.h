@@ -59,5 +59,7 @@ const struct stored *memory_store_meta(const struct memory_store *, struct str t
 /* Goes back by some of the latest calls, as a restored backup does. */
 void memory_store_back(struct memory_store *, unsigned calls);
 void memory_store_empty(struct memory_store *);
+/* Loses one shard's meta, the keys stay. */
+void memory_store_lose_meta(struct memory_store *, struct str topic, int32_t partition);
 
 #endif

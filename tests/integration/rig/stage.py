@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from . import Place
+from .redis import Redis
 from .servers import Broker, RedisServer
 
 
@@ -44,6 +45,7 @@ class Stage:
         shared_redis = os.environ.get("TALLY_TEST_REDIS") and not own_redis
         self.broker = None if shared_broker else Broker(self.folder / "broker")
         self.redis = None if shared_redis else RedisServer(self.folder / "redis")
+        self.places: list[Place] = []
         self.started = time.monotonic()
 
     def __enter__(self) -> "Stage":
@@ -62,6 +64,8 @@ class Stage:
         return [server for server in (self.broker, self.redis) if server]
 
     def close(self, keep: bool) -> None:
+        if not self.redis:
+            self.clean()
         for server in self.servers():
             server.stop()
         if keep:
@@ -69,12 +73,21 @@ class Stage:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def clean(self) -> None:
+        """The shared Redis is left as it was: what it holds costs the next test time."""
+        for place in self.places:
+            with Redis(place.redis_url) as redis:
+                keys = redis.keys(f"{place.redis_prefix}*")
+                for _ in redis.many(("UNLINK", key) for key in keys):
+                    pass
+
     def place(self) -> Place:
         """Names that nobody else uses."""
         name = f"{self.name}-{random.SystemRandom().randrange(1 << 32):08x}"
         brokers = self.broker.address if self.broker else os.environ["TALLY_TEST_BROKERS"]
         redis_url = self.redis.url if self.redis else os.environ["TALLY_TEST_REDIS"]
-        return Place(brokers, redis_url, f"{name}.", f"{name}:", f"{name}.")
+        self.places.append(Place(brokers, redis_url, f"{name}.", f"{name}:", f"{name}."))
+        return self.places[-1]
 
     def say(self, words: str) -> None:
         print(f"{time.monotonic() - self.started:6.1f} s  {words}", flush=True)
