@@ -188,9 +188,9 @@ static void put(struct measure *row, enum scope scope, struct str id,
 	sink->put(sink->to, str_of(key, kind.len + 1 + id.len), row);
 }
 
-/* Puts the amount in; the instant only where boards can rank by it: payees and teams. */
+/* Puts the amount in; the instant only where boards rank by it: payees and teams. */
 static void set_amount(struct measure *row, const struct change *change, int64_t amount_minor,
-                       bool ranked)
+                       bool of_member)
 {
 	const struct money_figure *figure;
 
@@ -199,7 +199,8 @@ static void set_amount(struct measure *row, const struct change *change, int64_t
 	figure = &money_figures[change->money];
 	places(&row->figures)[figure->amount] = amount_minor;
 	if (figure->at)
-		places(&row->figures)[figure->at] = ranked && amount_minor ? change->time_ms : 0;
+		places(&row->figures)[figure->at] =
+			of_member && change->ranked && amount_minor ? change->time_ms : 0;
 }
 
 static bool has_counts(const struct change *change)

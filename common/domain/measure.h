@@ -65,6 +65,7 @@ struct change {
 	int64_t time_ms;       /* the event's own time */
 	int32_t day;           /* its business day */
 	enum money money;      /* which amount changes */
+	bool ranked;           /* the company keeps boards: rows say when a figure was reached */
 	struct figures counts; /* only counts; what each scope gets once */
 };
 

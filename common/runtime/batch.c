@@ -9,7 +9,7 @@
 
 #define BATCH_ARENA (64 * 1024)
 #define DOCUMENT_WEIGHT 2 /* values an entity writes, about */
-#define FIGURES_WEIGHT 6
+#define FIGURES_WEIGHT 4
 
 struct batch_block {
 	struct buf entries;
@@ -434,22 +434,27 @@ static void write_document(struct batch *b, const struct cell *cell, struct str 
 	          true);
 }
 
+static int64_t figure_at(const void *record, const struct field *field)
+{
+	return record ? *(const int64_t *)(const void *)((const char *)record + field->offset) : 0;
+}
+
+/* The fields that changed since the batch before; one that became 0 is removed. */
 static void write_figures(struct batch *b, struct cell *cell, struct str key)
 {
 	const struct record_type *type = cell->entity->type;
 	struct pair pairs[64];
 	unsigned n = 0;
 	for (unsigned f = 0; f < type->field_count; f++) {
-		int64_t value = *(const int64_t *)(const void *)((const char *)cell->record +
-		                                                 type->fields[f].offset);
-		uint64_t bit = UINT64_C(1) << f;
-		if (value == 0 && !(cell->stored & bit))
+		int64_t value = figure_at(cell->record, &type->fields[f]);
+		if (value == figure_at(cell->written, &type->fields[f]))
 			continue;
 		pairs[n].name = type->fields[f].name;
-		pairs[n].value = value ? number_text(&b->memory, value) : str_of(NULL, 0);
-		cell->stored |= bit; /* also where it is removed: a later write may replace this one */
-		n++;
+		pairs[n++].value = value ? number_text(&b->memory, value) : str_of(NULL, 0);
 	}
+	if (!cell->written)
+		cell->written = arena_alloc(&cell->memory, type->size);
+	memcpy(cell->written, cell->record, type->size);
 	if (n == 0)
 		return;
 	struct pair *kept = arena_alloc(&b->memory, n * sizeof(*kept));

@@ -44,7 +44,7 @@ struct standing {
 	int64_t broker_ms;    /* broker timestamp of the last record */
 };
 
-/* A write and whether it stands for the whole key. */
+/* A write; whole: it is an entity, not one field that an effect set. */
 struct batch_write {
 	struct write write;
 	uint64_t identity; /* hash of what it replaces */

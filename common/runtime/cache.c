@@ -149,10 +149,11 @@ static bool load_figures(struct cell *cell, const struct loaded *loaded)
 			int64_t *value = (int64_t *)(void *)((char *)cell->record + type->fields[f].offset);
 			if (!str_to_i64(loaded->pairs[p].value, value))
 				return false;
-			cell->stored |= UINT64_C(1) << f;
 			break;
 		}
 	}
+	cell->written = arena_alloc(&cell->memory, type->size);
+	memcpy(cell->written, cell->record, type->size);
 	return true;
 }
 

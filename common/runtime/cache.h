@@ -24,7 +24,7 @@ struct cell {
 	bool asked;         /* named by the load that is being gathered */
 	bool exists;        /* in Redis, or changed by an event */
 	bool listed;        /* in the changed list of the open batch */
-	uint64_t stored;    /* FIGURES: fields that the hash in Redis may hold, as bits */
+	void *written;      /* FIGURES: the record as the last sealed batch wrote it; NULL: all zeros */
 	int64_t changed_at; /* position after its last change; -1: never */
 	int64_t due_ms;     /* its entry in the due-time index; 0: none; -1: to be written anew */
 	struct cell *newer, *older;

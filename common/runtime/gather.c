@@ -59,14 +59,38 @@ static bool write_same(const void *item, const void *key)
 	       (a->whole || str_eq(a->write.pairs[0].name, b->write.pairs[0].name));
 }
 
-static void add_write(struct gathering *g, struct batch_write *w)
+/* Fields of the older write that the newer one leaves as they are. */
+static struct write joined(struct batch *b, const struct write *older, const struct write *newer)
+{
+	struct pair *pairs =
+		arena_alloc(&b->memory, (older->pair_count + newer->pair_count) * sizeof(*pairs));
+	struct write all = *newer;
+	memcpy(pairs, newer->pairs, newer->pair_count * sizeof(*pairs));
+	for (unsigned o = 0; o < older->pair_count; o++) {
+		unsigned n = 0;
+		while (n < newer->pair_count && !str_eq(newer->pairs[n].name, older->pairs[o].name))
+			n++;
+		if (n == newer->pair_count)
+			pairs[all.pair_count++] = older->pairs[o];
+	}
+	all.pairs = pairs;
+	return all;
+}
+
+static void add_write(struct gathering *g, struct batch *b, struct batch_write *w)
 {
 	struct batch_write *older = table_find(&g->latest, w->identity, write_same, w);
 	g->pairs += w->write.pair_count;
 	if (older) {
 		g->pairs -= older->write.pair_count;
-		older->write.pairs = w->write.pairs;
-		older->write.pair_count = w->write.pair_count;
+		struct write write = w->write;
+		if (w->whole && write.kind == WRITE_FIELDS) {
+			g->pairs -= write.pair_count;
+			write = joined(b, &older->write, &write);
+			g->pairs += write.pair_count;
+		}
+		older->write.pairs = write.pairs;
+		older->write.pair_count = write.pair_count;
 		return;
 	}
 	table_add(&g->latest, w->identity, w);
@@ -88,7 +112,7 @@ void gathering_add(struct gathering *g, struct batch *b)
 		must(g->writes);
 	}
 	for (unsigned i = 0; i < b->write_count; i++)
-		add_write(g, &b->writes[i]);
+		add_write(g, b, &b->writes[i]);
 }
 
 bool gathering_is_full(const struct gathering *g)

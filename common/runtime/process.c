@@ -664,10 +664,12 @@ const struct process_stats *process_stats(const struct process *p)
 {
 	struct process_stats *stats = (struct process_stats *)(uintptr_t)&p->stats;
 	stats->cache_entities = stats->dirty_writes = 0;
+	stats->memory_bytes = p->held_bytes;
 	for (unsigned i = 0; i < p->shard_count; i++) {
 		if (!p->shards[i])
 			continue;
 		stats->cache_entities += p->shards[i]->cache.cells.count;
+		stats->memory_bytes += p->shards[i]->cache.bytes;
 		stats->dirty_writes += p->shards[i]->settled_pairs + p->shards[i]->gathering.pairs;
 	}
 	return stats;

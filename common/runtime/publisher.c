@@ -51,6 +51,15 @@ static void gather(struct publisher *p, struct shard *const *shards, unsigned co
 	}
 }
 
+static bool shards_draining(struct shard *const *shards, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (shards[i])
+			return shards[i]->setting->draining;
+	}
+	return false;
+}
+
 const struct transaction *publisher_next(struct publisher *p, struct shard *const *shards,
                                          unsigned count, int64_t now_ms)
 {
@@ -63,7 +72,7 @@ const struct transaction *publisher_next(struct publisher *p, struct shard *cons
 		p->room = count;
 	}
 	p->transaction.carried_count = 0;
-	gather(p, shards, count, false, now_ms);
+	gather(p, shards, count, shards_draining(shards, count), now_ms);
 	if (p->transaction.carried_count == 0)
 		return NULL;
 	gather(p, shards, count, true, now_ms); /* where one goes, bare ones may come along */

@@ -256,7 +256,8 @@ static bool flush_is_due(const struct shard *s, int64_t now_ms)
 		return !s->carried && !s->release_sent;
 	if (!s->gathering.batches)
 		return s->flush_due;
-	return gathering_is_full(&s->gathering) || now_ms - s->flushed_ms >= shard_flush_interval(s);
+	return s->setting->draining || gathering_is_full(&s->gathering) ||
+	       now_ms - s->flushed_ms >= shard_flush_interval(s);
 }
 
 struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)

@@ -200,13 +200,15 @@ static void put_measure(void *out, struct str key, const struct measure *row)
 }
 
 /* CONTRACT "Duties": the measure `commission` to all scopes, by the event's day. */
-static void send_measures(const struct credit *credit, int64_t amount_minor, struct effects *out)
+static void send_measures(const struct credit *credit, int64_t amount_minor,
+                          const struct reference *ref, struct effects *out)
 {
 	struct measure_sink sink = { put_measure, out };
 	struct change change = {
 		.time_ms = credit->time_ms,
 		.day = credit->day,
 		.money = MONEY_COMMISSION,
+		.ranked = reference_boards(ref).measures != 0,
 	};
 
 	measure_whole(&change,
@@ -259,6 +261,6 @@ static struct verdict on_credit(const struct event *event, struct view *view,
 	};
 	emit(credit, &commission, out);
 	write_line(credit, &commission, out);
-	send_measures(credit, commission.amount_minor, out);
+	send_measures(credit, commission.amount_minor, ref, out);
 	return APPLY;
 }

@@ -9,6 +9,7 @@
 #include <yyjson.h>
 
 #include "common/base/limits.h"
+#include "common/base/log.h"
 #include "common/base/timestamp.h"
 #include "services/workers.h"
 #include "tests/cases/stage.h"
@@ -26,6 +27,7 @@ static struct arena texts;
 static int open_stage(void **state)
 {
 	(void)state;
+	log_configure(LOG_ERROR, LOG_LOGFMT, STR("orders"));
 	arena_init(&texts, 65536);
 	stage = stage_new(&orders_worker, false);
 	return 0;

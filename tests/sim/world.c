@@ -60,9 +60,7 @@ struct sim_world {
 	struct process_options process_options;
 	struct sim_stats stats;
 	unsigned fault_chances[FAULT_KINDS];
-	/* Redis loses single metas instead of going back. Not both: going back to keys without their
-	 * meta, after a wipe of just these keys, is two independent losses at once. */
-	bool loses_metas;
+	bool loses_metas; /* Redis also loses single metas, the keys stay */
 	bool fed;
 	char waits[200];
 	char failure[512];
@@ -598,7 +596,7 @@ static void redis_fault(struct sim_world *w, struct sim_process *p)
 	w->stats.rollbacks++;
 	if (dice_hits(&w->dice, 150))
 		memory_store_empty(&w->store);
-	else if (w->loses_metas)
+	else if (w->loses_metas && dice_hits(&w->dice, 400))
 		memory_store_lose_meta(&w->store, str_from_c(p->group->worker->topic),
 		                       (int32_t)dice_below(&w->dice, (unsigned)p->group->partitions));
 	else if (back)
@@ -672,7 +670,7 @@ static void draw_profile(struct sim_world *w)
 	for (unsigned i = 0; i < FAULT_KINDS; i++)
 		w->fault_chances[i] = fault_kinds[i].chance *
 		                      times[dice_below(&w->dice, sizeof(times) / sizeof(times[0]))];
-	w->loses_metas = dice_hits(&w->dice, 200);
+	w->loses_metas = w->store.absent_is_wiped = dice_hits(&w->dice, 200);
 	w->schedule.slow = slow[dice_below(&w->dice, sizeof(slow) / sizeof(slow[0]))];
 }
 

@@ -62,7 +62,9 @@ static const struct measure *row_of(const char *key)
 
 static void whole_goes_to_five_kinds(void **state)
 {
-	struct change change = { .time_ms = 5000, .day = 7, .money = MONEY_COLLECTED };
+	struct change change = {
+		.time_ms = 5000, .day = 7, .money = MONEY_COLLECTED, .ranked = true
+	};
 	struct whole_scopes scopes = { STR("web"), STR("pt-1"), STR("tower"), STR("spring") };
 	static const char *const keys[] = { "company:all", "channel:web", "partner:pt-1",
 		                            "project:tower", "campaign:spring" };
@@ -83,7 +85,7 @@ static void whole_goes_to_five_kinds(void **state)
 
 static void absent_scopes_get_nothing(void **state)
 {
-	struct change change = { .day = 7, .money = MONEY_REFUNDED };
+	struct change change = { .day = 7, .money = MONEY_REFUNDED, .ranked = true };
 	struct payee_scopes payee = { STR("p"), STR("t"), { NULL, 0 }, { NULL, 0 } };
 
 	(void)state;
@@ -125,7 +127,9 @@ static void units_get_the_sum_and_each_count_once(void **state)
 
 static void instants_are_kept_where_boards_rank(void **state)
 {
-	struct change change = { .time_ms = 5000, .day = 7, .money = MONEY_COMMISSION };
+	struct change change = {
+		.time_ms = 5000, .day = 7, .money = MONEY_COMMISSION, .ranked = true
+	};
 
 	(void)state;
 	measure_shares(&change, four, (int64_t[]){ 10, -20, 0, 0 }, 2, &sink);
@@ -135,11 +139,15 @@ static void instants_are_kept_where_boards_rank(void **state)
 	assert_str(row_of("payee:a")->team_id, "t1");
 	assert_str(row_of("payee:a")->city_id, "c");
 	assert_str(row_of("payee:a")->region_id, "r");
+	clear_seen(state);
+	change.ranked = false;
+	measure_shares(&change, four, (int64_t[]){ 10, -20, 0, 0 }, 2, &sink);
+	assert_int_equal(row_of("payee:a")->figures.commission_at_ms, 0);
 }
 
 static void nothing_moved_makes_no_row(void **state)
 {
-	struct change change = { .day = 7, .money = MONEY_COLLECTED };
+	struct change change = { .day = 7, .money = MONEY_COLLECTED, .ranked = true };
 	struct change counted = { .day = 7, .money = MONEY_NONE, .counts = { .delivered = 1 } };
 
 	(void)state;

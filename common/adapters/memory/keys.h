@@ -25,6 +25,7 @@ struct stored {
 	unsigned count, room;
 	struct shard_meta meta;    /* META */
 	bool has_cursor;           /* META: R is there, whole or torn */
+	bool wiped;                /* META: a wipe left it so, and nothing was flushed since */
 };
 
 struct keys_undo;

@@ -68,11 +68,15 @@ static struct shard_meta meta_now(const struct store_call *c)
 	return meta_copy(memory_keys_find(&c->port->store->keys, meta_key(c)));
 }
 
-static bool meta_matches(const struct shard_meta *meta, int64_t expect)
+static bool meta_matches(const struct store_call *c, int64_t expect)
 {
+	const struct memory_store *store = c->port->store;
+	const struct stored *s = memory_keys_find(&store->keys, meta_key(c));
+	struct shard_meta meta = meta_copy(s);
+
 	if (expect < 0)
-		return meta->state == META_ABSENT;
-	return meta->state == META_WHOLE && meta->input_cursor == expect;
+		return meta.state == META_ABSENT && (!store->absent_is_wiped || (s && s->wiped));
+	return meta.state == META_WHOLE && meta.input_cursor == expect;
 }
 
 const struct stored *memory_store_meta(const struct memory_store *s, struct str topic,
@@ -146,10 +150,10 @@ static void execute_torn(struct store_call *c, struct stored *meta)
 static bool execute_flush(struct store_call *c)
 {
 	struct memory_store *store = c->port->store;
-	struct shard_meta now = meta_now(c);
+	struct shard_meta now;
 	struct stored *s;
 
-	if (!meta_matches(&now, c->flush.expect) && !(store->mutants & STORE_NO_COMPARE)) {
+	if (!meta_matches(c, c->flush.expect) && !(store->mutants & STORE_NO_COMPARE)) {
 		c->happening->store = STORE_REFUSED;
 		return true;
 	}
@@ -169,6 +173,7 @@ static bool execute_flush(struct store_call *c)
 	s->meta.trying = now.trying;
 	s->meta.tries = now.tries;
 	s->has_cursor = true;
+	s->wiped = false;
 	c->happening->store = STORE_OK;
 	moved(c);
 	return true;
@@ -199,10 +204,9 @@ static void load_one(struct store_call *c, unsigned n, struct loaded *out)
 static bool execute_load(struct store_call *c)
 {
 	struct memory_store *store = c->port->store;
-	struct shard_meta now = meta_now(c);
 	struct loaded *values;
 
-	if (!meta_matches(&now, c->load.expect[0]) && !meta_matches(&now, c->load.expect[1]) &&
+	if (!meta_matches(c, c->load.expect[0]) && !meta_matches(c, c->load.expect[1]) &&
 	    !(store->mutants & STORE_BLIND_LOAD)) {
 		c->happening->load.result = STORE_REFUSED;
 		return true;
@@ -299,6 +303,7 @@ static bool execute_wipe(struct store_call *c)
 	if (here == 3)
 		return false;
 	meta->has_cursor = false;
+	meta->wiped = true;
 	meta->meta.input_cursor = 0;
 	return true;
 }

@@ -40,6 +40,9 @@ struct memory_store {
 	struct memory_store_chances chances;
 	unsigned mutants; /* of enum store_mutant */
 	bool away;        /* nothing is executed, every call is kept */
+	/* An absent R is taken for what the caller expects only where a wipe left it: one that was
+	 * lost, with the keys still there, is not. */
+	bool absent_is_wiped;
 	struct memory_store_port *ports;
 	/* Told after each change of a shard's R; NULL: nobody. */
 	void (*moved)(void *to, struct str meta_key, const struct stored *);
