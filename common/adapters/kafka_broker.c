@@ -153,15 +153,12 @@ static void fill_port(struct kafka_broker *b, struct broker *out)
 
 static struct rc open_parts(struct kafka_broker *b, struct inbox *inbox)
 {
-	rd_kafka_t *consumer;
-
 	b->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (b->wake_fd < 0)
 		return rc_fail(RC_OS, "no eventfd: %s", strerror(errno));
 	TRY(kafka_input_new(b->options, inbox, b->wake_fd, &b->input));
-	consumer = kafka_input_client(b->input);
 	TRY(kafka_cursor_new(b->options, inbox, &b->cursor));
-	TRY(kafka_publisher_new(b->options, inbox, consumer, &b->publisher));
+	TRY(kafka_publisher_new(b->options, inbox, b->input, &b->publisher));
 	TRY(kafka_fencer_new(b->options, inbox, &b->fencer));
 	TRY(kafka_reference_new(b->options, inbox, &b->reference));
 	b->appender = kafka_appender_new(b->options, inbox);

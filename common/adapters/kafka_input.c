@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Assigned partitions, what was fetched of them, and the group protocol.
+ * Assigned partitions and what was fetched of them; who holds them is kafka_group.c's.
  *
  * Facts of librdkafka 2.14.2 this stands on (read in its source, checked on a real
  * broker): a rebalance event may be answered much later; incremental_assign() at
@@ -14,30 +14,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/base/limits.h"
+#include "common/adapters/kafka_group.h"
+#include "common/adapters/kafka_input_internal.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define FETCH_AHEAD 1024 /* records moved out of librdkafka's queue in one call */
-#define HANDFULS_KEPT 4  /* containers of taken records that are kept for reuse */
+#define HANDFULS_KEPT 4 /* containers of taken records that are kept for reuse */
 #define HANDFUL_FIRST_BYTES 4096
-
-/* How far the group's wish to have a partition back has come. */
-enum parting { PARTING_NO, PARTING_ASKED, PARTING_ANSWERED };
-
-struct partition {
-	int32_t number;
-	bool assigned, started;
-	bool broken; /* the fetcher gave up: only a new assignment starts it again */
-	enum parting parting;
-	bool lost; /* told so */
-	rd_kafka_queue_t *queue;
-	int64_t floor; /* where it was started: nothing below is handed out */
-	rd_kafka_message_t *ahead[FETCH_AHEAD]; /* out of the queue, not handed out */
-	unsigned ahead_from, ahead_count;
-	bool at_end;
-	int64_t next; /* nothing below it remains to be taken; -1: not known yet */
-};
 
 /* What stands behind a struct taken. */
 struct handful {
@@ -46,21 +29,6 @@ struct handful {
 	struct message *messages;
 	unsigned count, room;
 	struct arena headers;
-};
-
-struct kafka_input {
-	struct kafka_client client;
-	const struct kafka_options *options;
-	struct inbox *inbox;
-	int wake_fd;
-	rd_kafka_queue_t *group_queue;   /* rebalances and errors */
-	rd_kafka_queue_t *leaving_queue; /* the same while leaving */
-	struct partition **partitions;   /* by number; NULL where never seen */
-	int32_t partition_room;
-	bool parting; /* a revoke is to be answered */
-	bool leaving, closing;
-	struct handful *spare;
-	unsigned spare_count;
 };
 
 static const uint64_t wake_word = 1;
@@ -118,6 +86,7 @@ struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inb
 	input->options = options;
 	input->inbox = inbox;
 	input->wake_fd = wake_fd;
+	must(pthread_mutex_init(&input->lock, NULL) == 0);
 	rc = kafka_conf_new(options, &conf);
 	if (rc_ok(rc)) {
 		rc = configure(options, conf);
@@ -129,7 +98,7 @@ struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inb
 		rc = kafka_client_open(&input->client, RD_KAFKA_CONSUMER, conf);
 	}
 	if (!rc_ok(rc)) {
-		free(input);
+		kafka_input_free(input);
 		return rc;
 	}
 	rd_kafka_poll_set_consumer(input->client.rk);
@@ -151,18 +120,19 @@ rd_kafka_t *kafka_input_client(const struct kafka_input *input)
 
 /* ---- partitions ---- */
 
-static struct partition *find(const struct kafka_input *input, int32_t number)
+struct partition *kafka_input_find(const struct kafka_input *input, int32_t number)
 {
 	if (number < 0 || number >= input->partition_room)
 		return NULL;
 	return input->partitions[number];
 }
 
-static struct partition *find_or_add(struct kafka_input *input, int32_t number)
+struct partition *kafka_input_find_or_add(struct kafka_input *input, int32_t number)
 {
 	struct partition *p;
 
 	must(number >= 0);
+	pthread_mutex_lock(&input->lock);
 	if (number >= input->partition_room) {
 		int32_t room = number + 8;
 
@@ -178,6 +148,7 @@ static struct partition *find_or_add(struct kafka_input *input, int32_t number)
 		p->number = number;
 		input->partitions[number] = p;
 	}
+	pthread_mutex_unlock(&input->lock);
 	return p;
 }
 
@@ -188,7 +159,7 @@ static void drop_ahead(struct partition *p)
 	p->ahead_from = p->ahead_count = 0;
 }
 
-static void stop_taking(struct partition *p)
+void kafka_input_stop(struct partition *p)
 {
 	drop_ahead(p);
 	p->started = false;
@@ -196,8 +167,7 @@ static void stop_taking(struct partition *p)
 	p->next = -1;
 }
 
-/* Before the assignment, so that nothing of it ever comes to the group's queue. */
-static void open_queue(struct kafka_input *input, struct partition *p)
+void kafka_input_open_queue(struct kafka_input *input, struct partition *p)
 {
 	must(!p->queue);
 	p->queue = rd_kafka_queue_get_partition(input->client.rk, input->options->topic, p->number);
@@ -206,7 +176,7 @@ static void open_queue(struct kafka_input *input, struct partition *p)
 	rd_kafka_queue_io_event_enable(p->queue, input->wake_fd, &wake_word, sizeof(wake_word));
 }
 
-static void close_queue(struct partition *p)
+void kafka_input_close_queue(struct partition *p)
 {
 	if (!p->queue)
 		return;
@@ -215,13 +185,8 @@ static void close_queue(struct partition *p)
 	p->queue = NULL;
 }
 
-static void put_happening(struct kafka_input *input, enum happening_kind kind, int32_t number)
-{
-	inbox_put(input->inbox, happening_new(kind, number, 0));
-}
-
-static void put_trouble(struct kafka_input *input, int32_t number, enum rc_code code,
-                        struct str words)
+void kafka_input_trouble(struct kafka_input *input, int32_t number, enum rc_code code,
+                         struct str words)
 {
 	struct happening *happening = happening_new(HAPPENED_TROUBLE, number, 0);
 
@@ -230,174 +195,31 @@ static void put_trouble(struct kafka_input *input, int32_t number, enum rc_code 
 	inbox_put(input->inbox, happening);
 }
 
-/* ---- the group protocol ---- */
-
-static void list_add(rd_kafka_topic_partition_list_t *list, const struct kafka_input *input,
-                     int32_t number, int64_t offset)
+rd_kafka_topic_partition_list_t *kafka_input_list(const struct kafka_input *input, int32_t number,
+                                                  int64_t offset)
 {
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
 	rd_kafka_topic_partition_list_add(list, input->options->topic, number)->offset = offset;
+	return list;
 }
 
-static void log_error_object(rd_kafka_error_t *error, const char *what)
+void kafka_input_log_error(rd_kafka_error_t *error, const char *step)
 {
 	if (!error)
 		return;
-	log_warn("kafka_rebalance_failed", LOG_TEXT("step", what),
+	log_warn("kafka_consumer_refused", LOG_TEXT("step", step),
 	         LOG_TEXT("text", rd_kafka_error_string(error)), LOG_END);
 	rd_kafka_error_destroy(error);
 }
 
-static void incremental_unassign(struct kafka_input *input,
-                                 const rd_kafka_topic_partition_list_t *list)
+/* ---- the group ---- */
+
+void kafka_input_wake(struct kafka_input *input)
 {
-	log_error_object(rd_kafka_incremental_unassign(input->client.rk, list), "unassign");
-}
-
-/* At the end and unread: it costs nothing until kafka_input_start() names the offset. */
-static void on_assign(struct kafka_input *input, const rd_kafka_topic_partition_list_t *given)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(given->cnt);
-
-	for (int i = 0; i < given->cnt; i++) {
-		struct partition *p = find_or_add(input, given->elems[i].partition);
-
-		must(!p->assigned);
-		open_queue(input, p);
-		p->assigned = true;
-		p->broken = p->lost = false;
-		p->parting = PARTING_NO;
-		list_add(list, input, p->number, RD_KAFKA_OFFSET_END);
-	}
-	log_error_object(rd_kafka_incremental_assign(input->client.rk, list), "assign");
-	rd_kafka_topic_partition_list_destroy(list);
-	for (int i = 0; i < given->cnt; i++)
-		put_happening(input, HAPPENED_ASSIGNED, given->elems[i].partition);
-}
-
-static void ask_back(struct kafka_input *input, struct partition *p, bool lost)
-{
-	if (!p->assigned || (p->parting != PARTING_NO && (p->lost || !lost)))
+	/* A full counter (EAGAIN) is readable already. */
+	if (write(input->wake_fd, &wake_word, sizeof(wake_word)) < 0)
 		return;
-	stop_taking(p);
-	if (p->parting == PARTING_NO)
-		p->parting = PARTING_ASKED;
-	p->lost = lost;
-	if (p->parting == PARTING_ASKED)
-		put_happening(input, lost ? HAPPENED_LOST : HAPPENED_REVOKED, p->number);
-}
-
-/* Answers the group once every partition that it asked for was let go. */
-static void answer_when_done(struct kafka_input *input)
-{
-	rd_kafka_topic_partition_list_t *list;
-
-	if (!input->parting)
-		return;
-	for (int32_t i = 0; i < input->partition_room; i++)
-		if (input->partitions[i] && input->partitions[i]->parting == PARTING_ASKED)
-			return;
-	list = rd_kafka_topic_partition_list_new(input->partition_room);
-	for (int32_t i = 0; i < input->partition_room; i++) {
-		struct partition *p = input->partitions[i];
-
-		if (!p || p->parting != PARTING_ANSWERED)
-			continue;
-		list_add(list, input, i, RD_KAFKA_OFFSET_INVALID);
-		close_queue(p);
-		p->assigned = false;
-		p->parting = PARTING_NO;
-	}
-	input->parting = false;
-	incremental_unassign(input, list);
-	rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* While leaving librdkafka takes any answer as one for all partitions, so all are asked for. */
-static void ask_all_back(struct kafka_input *input, bool lost)
-{
-	input->parting = true;
-	for (int32_t i = 0; i < input->partition_room; i++)
-		if (input->partitions[i])
-			ask_back(input, input->partitions[i], lost);
-	answer_when_done(input);
-}
-
-static void on_revoke(struct kafka_input *input, const rd_kafka_topic_partition_list_t *wanted)
-{
-	bool lost = rd_kafka_assignment_lost(input->client.rk) != 0;
-
-	if (input->leaving) {
-		ask_all_back(input, lost);
-		return;
-	}
-	input->parting = true;
-	for (int i = 0; i < wanted->cnt; i++) {
-		struct partition *p = find(input, wanted->elems[i].partition);
-
-		if (p)
-			ask_back(input, p, lost);
-	}
-	answer_when_done(input);
-}
-
-static void on_rebalance(struct kafka_input *input, rd_kafka_event_t *event)
-{
-	const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-	bool assign = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-
-	log_info("rebalance", LOG_TEXT("what", assign ? "assign" : "revoke"),
-	         LOG_INT("partitions", list->cnt), LOG_END);
-	if (!assign)
-		on_revoke(input, list);
-	else if (input->leaving)
-		ask_all_back(input, false);
-	else
-		on_assign(input, list);
-}
-
-static void on_error(struct kafka_input *input, rd_kafka_event_t *event)
-{
-	rd_kafka_resp_err_t error = rd_kafka_event_error(event);
-	const char *words = rd_kafka_event_error_string(event);
-
-	/* What is tried again by itself is only logged. */
-	if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-	    error == RD_KAFKA_RESP_ERR__RESOLVE || error == RD_KAFKA_RESP_ERR__TIMED_OUT) {
-		log_debug("kafka_connection", LOG_TEXT("text", words), LOG_END);
-		return;
-	}
-	log_warn("kafka_consumer_error", LOG_TEXT("code", rd_kafka_err2name(error)),
-	         LOG_TEXT("text", words), LOG_END);
-	put_trouble(input, -1, error == RD_KAFKA_RESP_ERR__FATAL ? RC_BUG : RC_UNAVAILABLE,
-	            str_from_c(words));
-}
-
-static void serve(struct kafka_input *input, rd_kafka_queue_t *queue)
-{
-	rd_kafka_event_t *event;
-
-	while (queue && (event = rd_kafka_queue_poll(queue, 0))) {
-		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-			on_rebalance(input, event);
-		else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
-			on_error(input, event);
-		rd_kafka_event_destroy(event);
-	}
-}
-
-/* An answer that is still due goes first: librdkafka would take it as one for all partitions. */
-static void begin_closing(struct kafka_input *input)
-{
-	rd_kafka_error_t *error;
-
-	if (!input->leaving || input->closing || input->parting)
-		return;
-	input->closing = true;
-	input->leaving_queue = rd_kafka_queue_new(input->client.rk);
-	rd_kafka_queue_io_event_enable(input->leaving_queue, input->wake_fd, &wake_word,
-	                               sizeof(wake_word));
-	error = rd_kafka_consumer_close_queue(input->client.rk, input->leaving_queue);
-	log_error_object(error, "leave");
 }
 
 void kafka_input_poll(struct kafka_input *input)
@@ -407,36 +229,22 @@ void kafka_input_poll(struct kafka_input *input)
 	/* First the fd, then the queues: what comes in between wakes us again. */
 	if (read(input->wake_fd, &count, sizeof(count)) < 0)
 		count = 0;
-	serve(input, input->group_queue);
-	serve(input, input->leaving_queue);
-	/* The session can end while a revoke waits for its answer; no further event tells. */
-	if (input->parting && rd_kafka_assignment_lost(input->client.rk))
-		for (int32_t i = 0; i < input->partition_room; i++)
-			if (input->partitions[i] && input->partitions[i]->parting == PARTING_ASKED)
-				ask_back(input, input->partitions[i], true);
-	begin_closing(input);
+	kafka_group_serve(input);
 }
 
 void kafka_input_unassign(struct kafka_input *input, int32_t number)
 {
-	struct partition *p = find(input, number);
-
-	if (!p || p->parting != PARTING_ASKED)
-		return;
-	p->parting = PARTING_ANSWERED;
-	answer_when_done(input);
-	begin_closing(input);
+	kafka_group_unassign(input, number);
 }
 
 void kafka_input_leave(struct kafka_input *input)
 {
-	input->leaving = true;
-	begin_closing(input);
+	kafka_group_leave(input);
 }
 
 bool kafka_input_has_left(const struct kafka_input *input)
 {
-	return input->closing && rd_kafka_consumer_closed(input->client.rk) != 0;
+	return kafka_group_has_left(input);
 }
 
 /* ---- records ---- */
@@ -444,35 +252,33 @@ bool kafka_input_has_left(const struct kafka_input *input)
 /* The fetcher gave up, so a seek would be refused: take the partition out and in again. */
 static void assign_again(struct kafka_input *input, struct partition *p, int64_t offset)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_t *list = kafka_input_list(input, p->number, offset);
 
-	close_queue(p);
-	list_add(list, input, p->number, offset);
-	incremental_unassign(input, list);
-	open_queue(input, p);
-	log_error_object(rd_kafka_incremental_assign(input->client.rk, list), "assign again");
+	kafka_input_close_queue(p);
+	kafka_input_log_error(rd_kafka_incremental_unassign(input->client.rk, list), "unassign");
+	kafka_input_open_queue(input, p);
+	kafka_input_log_error(rd_kafka_incremental_assign(input->client.rk, list), "assign again");
 	rd_kafka_topic_partition_list_destroy(list);
 	p->broken = false;
 }
 
 void kafka_input_start(struct kafka_input *input, int32_t number, int64_t offset)
 {
-	struct partition *p = find(input, number);
+	struct partition *p = kafka_input_find(input, number);
 	rd_kafka_topic_partition_list_t *list;
 
-	if (!p || !p->assigned || p->parting != PARTING_NO)
+	if (!p || p->holding != HOLDING_YES)
 		return;
-	stop_taking(p);
+	kafka_input_stop(p);
 	p->floor = offset;
 	p->started = true;
 	if (p->broken) {
 		assign_again(input, p, offset);
 		return;
 	}
-	list = rd_kafka_topic_partition_list_new(1);
-	list_add(list, input, number, offset);
+	list = kafka_input_list(input, number, offset);
 	/* With no timeout it only sends the order; from here on the queue returns nothing older. */
-	log_error_object(rd_kafka_seek_partitions(input->client.rk, list, 0), "seek");
+	kafka_input_log_error(rd_kafka_seek_partitions(input->client.rk, list, 0), "seek");
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -491,10 +297,10 @@ static void on_partition_error(struct kafka_input *input, struct partition *p,
 	         LOG_TEXT("code", rd_kafka_err2name(record->err)), LOG_STR("text", words), LOG_END);
 	if (record->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
 		p->broken = true;
-		put_trouble(input, p->number, RC_REFUSED, words);
+		kafka_input_trouble(input, p->number, RC_REFUSED, words);
 		return;
 	}
-	put_trouble(input, p->number, RC_UNAVAILABLE, words);
+	kafka_input_trouble(input, p->number, RC_UNAVAILABLE, words);
 }
 
 /* The next record that may be handed out, or NULL; errors and ends on the way are dealt with. */
@@ -570,7 +376,7 @@ static void handful_add(struct handful *handful, struct partition *p)
 void kafka_input_take(struct kafka_input *input, int32_t number, int64_t until, unsigned max,
                       size_t max_bytes, struct taken *out)
 {
-	struct partition *p = find(input, number);
+	struct partition *p = kafka_input_find(input, number);
 	struct handful *handful = NULL;
 	rd_kafka_message_t *record;
 	size_t bytes = 0;
@@ -628,7 +434,7 @@ void kafka_input_free(struct kafka_input *input)
 		if (!input->partitions[i])
 			continue;
 		drop_ahead(input->partitions[i]);
-		close_queue(input->partitions[i]);
+		kafka_input_close_queue(input->partitions[i]);
 		free(input->partitions[i]);
 	}
 	free(input->partitions);
@@ -641,6 +447,7 @@ void kafka_input_free(struct kafka_input *input)
 		rd_kafka_queue_destroy(input->leaving_queue);
 	}
 	kafka_client_close(&input->client);
+	pthread_mutex_destroy(&input->lock);
 	while ((handful = input->spare)) {
 		input->spare = handful->next;
 		handful_free(handful);

@@ -7,7 +7,7 @@
  * assigned partition idles at its end until kafka_input_start() names an offset. A
  * revoke is answered when every partition of it was let go; librdkafka holds back
  * the fetching of all partitions meanwhile. All functions are called on the fold
- * thread; input_metadata() on any.
+ * thread unless they say otherwise.
  */
 #ifndef TALLY_ADAPTERS_KAFKA_INPUT_H
 #define TALLY_ADAPTERS_KAFKA_INPUT_H
@@ -21,6 +21,12 @@ struct rc kafka_input_new(const struct kafka_options *, struct inbox *, int wake
                           struct kafka_input **out);
 void kafka_input_free(struct kafka_input *);
 rd_kafka_t *kafka_input_client(const struct kafka_input *);
+
+/* May a transaction under these group metadata carry the partition? On any thread. */
+bool kafka_input_owns(struct kafka_input *, int32_t partition,
+                      const rd_kafka_consumer_group_metadata_t *);
+/* Makes the wake_fd readable. On any thread. */
+void kafka_input_wake(struct kafka_input *);
 
 void kafka_input_poll(struct kafka_input *);
 void kafka_input_start(struct kafka_input *, int32_t partition, int64_t offset);

@@ -5,7 +5,9 @@
  * The order at P3 is what makes a lost shard harmless: the group's metadata are
  * fetched first, then every carried shard's claim epoch is compared. So a shard
  * that is still ours at the comparison was ours under that generation, and the
- * broker refuses the generation once the group has moved on.
+ * broker refuses the generation once the group has moved on. The broker does not
+ * look at who owns a partition, so we compare the member id as well: a shard that
+ * was given to an earlier membership of ours is not ours (see kafka_group.c).
  */
 #include "common/adapters/kafka_publisher.h"
 
@@ -36,7 +38,7 @@ struct producer_id {
 struct kafka_publisher {
 	const struct kafka_options *options;
 	struct inbox *inbox;
-	rd_kafka_t *consumer;
+	struct kafka_input *input;
 	struct lane lane;
 	struct watchdog watchdog;
 	struct kafka_producer producer;
@@ -111,6 +113,15 @@ static bool is_stale(const struct carried *carried)
 	return atomic_load(carried->epoch_now) != carried->epoch;
 }
 
+static bool owns_all(struct kafka_publisher *p, const struct transaction *transaction,
+                     const rd_kafka_consumer_group_metadata_t *group)
+{
+	for (unsigned i = 0; i < transaction->carried_count; i++)
+		if (!kafka_input_owns(p->input, transaction->carried[i].partition, group))
+			return false;
+	return true;
+}
+
 static bool any_stale(const struct transaction *transaction)
 {
 	for (unsigned i = 0; i < transaction->carried_count; i++)
@@ -123,11 +134,11 @@ static bool any_stale(const struct transaction *transaction)
 #define WHILE_AGAIN(p, judged, name, call)                                                  \
 	do {                                                                                \
 		int64_t until_ms_ = system_now_ms() + (p)->options->transaction_timeout_ms; \
-		watchdog_begin(&(p)->watchdog, (name));                                     \
-		do                                                                          \
+		do {                                                                        \
+			watchdog_begin(&(p)->watchdog, (name));                             \
 			(judged) = kafka_transactional_judge((call), (name));               \
-		while ((judged) == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms_);     \
-		watchdog_end(&(p)->watchdog);                                               \
+			watchdog_end(&(p)->watchdog);                                       \
+		} while ((judged) == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms_);   \
 	} while (0)
 
 static enum publish_result abort_transaction(struct kafka_publisher *p)
@@ -184,13 +195,16 @@ static rd_kafka_topic_partition_list_t *offsets_of(const struct kafka_publisher 
 static enum transactional_error send_offsets(struct kafka_publisher *p,
                                              const struct transaction *transaction)
 {
-	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(p->consumer);
+	rd_kafka_consumer_group_metadata_t *group =
+		rd_kafka_consumer_group_metadata(kafka_input_client(p->input));
 	rd_kafka_topic_partition_list_t *offsets;
 	enum transactional_error judged = TRANSACTIONAL_ABORT;
 
 	/* With generation -1 the broker would check nothing. */
 	if (!group || rd_kafka_consumer_group_metadata_generation_id(group) < 0) {
 		note("not a member of the group just now");
+	} else if (!owns_all(p, transaction, group)) {
+		note("the membership under which a shard was given to us has ended");
 	} else if (any_stale(transaction)) {
 		note("a shard of the transaction was given away");
 	} else {
@@ -335,14 +349,14 @@ const char *kafka_publisher_id(const struct kafka_publisher *p)
 }
 
 struct rc kafka_publisher_new(const struct kafka_options *options, struct inbox *inbox,
-                              rd_kafka_t *consumer, struct kafka_publisher **out)
+                              struct kafka_input *input, struct kafka_publisher **out)
 {
 	struct kafka_publisher *p = job_new(sizeof(*p));
 	struct rc rc;
 
 	p->options = options;
 	p->inbox = inbox;
-	p->consumer = consumer;
+	p->input = input;
 	atomic_store(&p->id, "");
 	rc = watchdog_start(&p->watchdog, 2 * options->transaction_timeout_ms);
 	if (rc_ok(rc))

@@ -12,12 +12,12 @@
 #ifndef TALLY_ADAPTERS_KAFKA_PUBLISHER_H
 #define TALLY_ADAPTERS_KAFKA_PUBLISHER_H
 
-#include "common/adapters/kafka_client.h"
+#include "common/adapters/kafka_input.h"
 
 struct kafka_publisher;
 
-/* The consumer is borrowed for its group metadata and must outlive the publisher. */
-struct rc kafka_publisher_new(const struct kafka_options *, struct inbox *, rd_kafka_t *consumer,
+/* The consumer is borrowed, for its membership, and must outlive the publisher. */
+struct rc kafka_publisher_new(const struct kafka_options *, struct inbox *, struct kafka_input *,
                               struct kafka_publisher **out);
 void kafka_publisher_free(struct kafka_publisher *);
 

@@ -64,7 +64,7 @@ struct batch {
 	struct standing after;
 	uint64_t output_number;   /* tw-seq of its last output (or of the last before it) */
 	int64_t opened_ms;        /* monotonic */
-	unsigned records;
+	unsigned records;         /* events and entries folded into it */
 	unsigned pairs;           /* its writes, in values */
 	unsigned weight;          /* what its changed entities will write, about */
 	struct arena outputs; /* what the transaction needs */

@@ -120,6 +120,11 @@ bool gathering_is_full(const struct gathering *g)
 	return g->pairs >= LIMIT_FLUSH_PAIRS || g->bytes >= LIMIT_GATHER_BYTES;
 }
 
+bool gathering_is_small(const struct gathering *g)
+{
+	return g->pairs < LIMIT_FLUSH_PAIRS / 8;
+}
+
 struct flush_call *gathering_take(struct gathering *g, const struct standing *before)
 {
 	struct flush_call *call = calloc(1, sizeof(*call));

@@ -39,6 +39,9 @@ void gathering_clear(struct gathering *);
 void gathering_add(struct gathering *, struct batch *);
 /* No more should be added: one call to Redis has its limits. */
 bool gathering_is_full(const struct gathering *);
+/* Little is lost by flushing it at once: under light load what people see is fresh, under heavy
+ * load many changes of one figure become one write. */
+bool gathering_is_small(const struct gathering *);
 /* Everything gathered as one call; `before` is where the shard stands if there is nothing. */
 struct flush_call *gathering_take(struct gathering *, const struct standing *before);
 void flush_call_free(struct flush_call *);

@@ -56,6 +56,7 @@ struct process {
 	struct publisher publisher;
 	struct reference_store *reference;
 	bool reading_reference, targets_known, draining;
+	bool more; /* the last turn took records: there may be more to take */
 	int64_t reference_ms;
 	struct flush_call *flushes;
 	struct load_call *loads;
@@ -68,6 +69,7 @@ void process_options_default(struct process_options *o)
 		.flush_interval_ms = 100,
 		.flush_interval_max_ms = 1000,
 		.txn_interval_min_ms = 10,
+		.txn_interval_max_ms = 100,
 		.idle_check_ms = 1000,
 		.revoke_flush_ms = 2000,
 		.batch_records = LIMIT_BATCH_RECORDS,
@@ -515,9 +517,21 @@ static void open_producer(struct process *p, int64_t now_ms)
 	p->ports.broker.reopen(p->ports.broker.self, p->publisher.ticket);
 }
 
+/* At the log's end what is there goes at once; in a backlog a transaction waits until it is worth
+ * its cost in the brokers. */
+static bool publish_is_due(const struct process *p, int64_t now_ms)
+{
+	int64_t since_ms = now_ms - p->publisher.begun_ms;
+	if (since_ms < p->options.txn_interval_min_ms)
+		return false;
+	return !p->more || since_ms >= p->options.txn_interval_max_ms ||
+	       p->shard_setting.queued_records >= p->options.queue_records / 2 ||
+	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES / 2;
+}
+
 static void publish(struct process *p, int64_t now_ms)
 {
-	if (now_ms - p->publisher.begun_ms < p->options.txn_interval_min_ms)
+	if (!publish_is_due(p, now_ms))
 		return;
 	const struct transaction *t = publisher_next(&p->publisher, p->shards, p->shard_count, now_ms);
 	if (!t)
@@ -597,8 +611,8 @@ bool process_turn(struct process *p)
 	}
 	publish(p, now_ms);
 	flush(p, now_ms);
-	bool more = !p->draining && take(p, now_ms);
-	return more || taken == HAPPENINGS_A_TURN;
+	p->more = !p->draining && take(p, now_ms);
+	return p->more || taken == HAPPENINGS_A_TURN;
 }
 
 static int64_t earlier(int64_t a, int64_t b)

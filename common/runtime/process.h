@@ -16,8 +16,9 @@
 
 struct process_options {
 	int64_t flush_interval_ms;     /* 100 */
-	int64_t flush_interval_max_ms; /* 1000: while a shard is far behind its log's end */
+	int64_t flush_interval_max_ms; /* 1000: while much changes */
 	int64_t txn_interval_min_ms;   /* 10 */
+	int64_t txn_interval_max_ms;   /* 100: while there is more to fold, transactions wait to be worth it */
 	int64_t idle_check_ms;         /* 1000 */
 	int64_t revoke_flush_ms;       /* 2000 */
 	unsigned batch_records;        /* LIMIT_BATCH_RECORDS */

@@ -247,7 +247,7 @@ static struct flush_call *build_flush(struct shard *s)
 int64_t shard_flush_interval(const struct shard *s)
 {
 	const struct process_options *o = s->setting->options;
-	return s->caught_up ? o->flush_interval_ms : o->flush_interval_max_ms;
+	return gathering_is_small(&s->gathering) ? o->flush_interval_ms : o->flush_interval_max_ms;
 }
 
 static bool flush_is_due(const struct shard *s, int64_t now_ms)

@@ -99,16 +99,16 @@ static void close_step(struct shard *s)
 
 /* ---- items ------------------------------------------------------------------------ */
 
-static void count_record(struct shard *s, struct batch *b, const struct message *m)
+static void count_item(struct shard *s, struct batch *b, const struct message *m)
 {
-	if (s->standing.position > m->offset)
+	b->records++;
+	if (!b->suppressed)
+		s->setting->queued_records++;
+	if (s->standing.position > m->offset) /* a further entry of a block */
 		return;
 	s->standing.position = m->offset + 1;
 	s->standing.broker_ms = m->broker_ms;
 	s->setting->stats->records++;
-	b->records++;
-	if (!b->suppressed)
-		s->setting->queued_records++;
 }
 
 static void refuse_item(struct shard *s, struct batch *b, const struct item *item, enum reason reason,
@@ -219,7 +219,7 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 		return false;
 	struct batch *b = open_batch(s, now_ms);
 	must_set_position(s->setting->batches->topic.ptr, s->partition, item->message->offset);
-	count_record(s, b, item->message);
+	count_item(s, b, item->message);
 	switch (item->kind) {
 	case ITEM_EVENT:
 		fold_event(s, b, item, item->input->fold);

@@ -137,14 +137,17 @@ static bool add_to_pay(struct pay *pay, const struct credit *credit, int64_t amo
 static struct uuid_text commission_id(const struct credit *credit, struct str component_id,
                                       struct arena *arena)
 {
-	struct str parts[] = {
-		credit->source, STR("\n"),        credit->source_event_id,
-		STR("\n"),      credit->payee_id, STR("\n"),
-		component_id,   STR("\n0"),
-	};
+	struct str parts[] = { credit->source, credit->source_event_id, credit->payee_id,
+		               component_id, STR("0") };
+	struct buf name;
 
-	return uuid_v5(tally_uuid_namespace,
-	               arena_join(arena, parts, sizeof(parts) / sizeof(parts[0])));
+	buf_init(&name, arena);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (i > 0)
+			buf_put_char(&name, '\n');
+		buf_put(&name, parts[i]);
+	}
+	return uuid_v5(tally_uuid_namespace, buf_str(&name));
 }
 
 /* The commission event; its subject is its key, the payee, as everywhere. */

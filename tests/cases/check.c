@@ -341,6 +341,15 @@ static struct rc then_figures(struct checker *c)
 	return compare_figures(c, &got);
 }
 
+/* then hash KEY {...} */
+static struct rc then_hash(struct checker *c)
+{
+	struct figure_list got = { .count = 0 };
+
+	TRY(read_hash(c, line_word(c->line, 1), &got));
+	return compare_figures(c, &got);
+}
+
 /* then pay PAYEE MONTH {...} */
 static struct rc then_pay(struct checker *c)
 {
@@ -511,6 +520,7 @@ static const struct {
 	{ "commissions", then_commissions },
 	{ "pay", then_pay },
 	{ "board", then_board },
+	{ "hash", then_hash },
 };
 
 /* ---- what must hold in every case ------------------------------------------------------------ */

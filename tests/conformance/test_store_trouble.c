@@ -23,7 +23,7 @@
 #include "tests/conformance/suite_store.h"
 
 #define SKIPPED 77
-#define PORT 24862
+#define PORT 30862
 #define PATH_BYTES 512
 #define TIMEOUT_MS 400
 

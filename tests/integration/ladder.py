@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +17,8 @@ from rig.stage import Stage, must  # noqa: E402
 from work import Ladder  # noqa: E402
 
 SETTLE_S = 120.0
+STEADY = 0.8  # of a stream: sent at its rate; the rest at the end
+STEP_S = 0.005
 # Dead members and their transactions are given up soon, so that crashes cost seconds.
 SOON = {"session.timeout.ms": "3000", "transaction.timeout.ms": "3000"}
 
@@ -26,30 +30,57 @@ def prepare(stage: Stage, ladder: Ladder) -> Place:
 
 
 class Sending:
-    """The stream on its way at a rate, in a process of its own."""
+    """The stream on its way at a rate, from a thread of its own.
+
+    The last part is kept back until finish(), so that events come during all that a test does,
+    however slow the machine is; then it follows at full speed.
+    """
 
     def __init__(self, place: Place, ladder: Ladder, rate: int) -> None:
+        self.lines = ladder.events_file.read_bytes().splitlines(keepends=True)
+        self.rate = rate
+        self.hurry = threading.Event()
         self.process = subprocess.Popen(
-            [program("produce"), "--brokers", place.brokers, "--topic", place.topic("orders"),
-             "--rate", str(rate), str(ladder.events_file)],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            [program("produce"), "--brokers", place.brokers, "--topic", place.topic("orders"), "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.thread = threading.Thread(target=self.send, daemon=True)
+
+    def send(self) -> None:
+        steady, started, sent = int(len(self.lines) * STEADY), time.monotonic(), 0
+        assert self.process.stdin
+        try:
+            while sent < steady and not self.hurry.wait(STEP_S):
+                due = min(steady, int((time.monotonic() - started) * self.rate))
+                self.process.stdin.write(b"".join(self.lines[sent:due]))
+                self.process.stdin.flush()
+                sent = due
+            self.hurry.wait()
+            self.process.stdin.write(b"".join(self.lines[sent:]))
+            self.process.stdin.close()
+        except OSError:  # produce is gone; finish() says so
+            pass
 
     def __enter__(self) -> "Sending":
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.hurry.set()
+        self.thread.join()
         assert self.process.stdout
         self.process.stdout.close()
 
-    def under_way(self) -> bool:
-        return self.process.poll() is None
-
     def finish(self, timeout_s: float = 120.0) -> None:
-        said = self.process.communicate(timeout=timeout_s)[0]
-        must(self.process.returncode == 0, f"produce: {said}")
+        """The rest, and waits until the broker has all."""
+        assert self.process.stdout
+        self.hurry.set()
+        self.thread.join(timeout_s)
+        said = self.process.stdout.read().decode()
+        must(self.process.wait(timeout_s) == 0 and f"produced {len(self.lines)} events" in said,
+             f"produce: {said}")
 
 
 def must_be_exact(stage: Stage, place: Place, ladder: Ladder, when: str) -> None:

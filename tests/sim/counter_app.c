@@ -192,30 +192,11 @@ static bool feed(struct sim_world *w, void *self)
 	return true;
 }
 
-/* Waits for every timer: all of them ring in the end. */
+/* All timers ring in the end. */
 static bool at_rest(struct sim_world *w, void *self)
 {
-	int64_t first = INT64_MAX;
-
 	(void)self;
-	for (int32_t p = 0; p < memory_broker_partitions(sim_broker(w), STR(TOPIC)); p++) {
-		struct str key = arena_printf(sim_memory(w), "due:" TOPIC ":%d", (int)p);
-		const struct stored *s = memory_keys_find(&sim_store(w)->keys, key);
-
-		for (unsigned i = 0; s && i < s->count; i++) {
-			int64_t due;
-
-			must(str_to_i64(s->pairs[i].value, &due));
-			first = due < first ? due : first;
-			sim_waits(w, "%.*s of %.*s at %" PRId64, STR_ARG(s->pairs[i].name),
-			          STR_ARG(key), due - sim_clock(w)->start_ms);
-		}
-	}
-	if (first == INT64_MAX)
-		return true;
-	if (first > memory_clock_wall(sim_clock(w)))
-		memory_clock_reach(sim_clock(w), first - sim_clock(w)->start_ms);
-	return false;
+	return sim_timers_are_done(w);
 }
 
 /* ---- the oracle ------------------------------------------------------------------------- */
@@ -285,25 +266,12 @@ static void model_tick(struct sim_world *w, struct counter_run *r, const struct 
 	           entries->len ? "," : "", STR_ARG(s->key), s->amount, m->total);
 }
 
-/* The text between two marks; absent: there is none. */
-static struct str between(struct str text, const char *before, const char *after)
-{
-	const char *from = text.ptr ? memmem(text.ptr, text.len, before, strlen(before)) : NULL;
-	const char *to;
-
-	if (!from)
-		return str_of(NULL, 0);
-	from += strlen(before);
-	to = memmem(from, (size_t)(text.ptr + text.len - from), after, strlen(after));
-	return to ? str_of(from, (size_t)(to - from)) : str_of(NULL, 0);
-}
-
 static void model_timer(struct sim_world *w, struct counter_run *r, const struct message *m,
                         struct expected *e)
 {
-	struct str id = between(m->value, "\"kind\":\"watch\",\"id\":\"", "\"");
-	struct str due = between(m->value, "\"due\":\"", "\"");
-	struct str event_id = between(m->value, "\"id\":\"", "\"");
+	struct str id = sim_between(m->value, "\"kind\":\"watch\",\"id\":\"", "\"");
+	struct str due = sim_between(m->value, "\"due\":\"", "\"");
+	struct str event_id = sim_between(m->value, "\"id\":\"", "\"");
 	struct counter_model *model;
 	int64_t counter, due_ms;
 
@@ -346,14 +314,6 @@ static void model_shard(struct sim_world *w, struct counter_run *r, int32_t part
 
 /* ---- comparing --------------------------------------------------------------------------- */
 
-static struct str header_value(const struct message *m, const char *name)
-{
-	for (unsigned i = 0; i < m->header_count; i++)
-		if (str_eq_c(m->headers[i].name, name))
-			return m->headers[i].value;
-	return str_of(NULL, 0);
-}
-
 /* An output in the words of expect_line(). */
 static struct str line_of(struct sim_world *w, const struct sim_output *o)
 {
@@ -362,18 +322,18 @@ static struct str line_of(struct sim_world *w, const struct sim_output *o)
 
 	if (str_eq_c(o->topic, "ticks.dlq"))
 		return arena_printf(a, "ticks.dlq %.*s %.*s %.*s", STR_ARG(o->message->key),
-		                    STR_ARG(header_value(o->message, "tw-reason")), STR_ARG(value));
+		                    STR_ARG(sim_header(o->message, "tw-reason")), STR_ARG(value));
 	return arena_printf(a, "crossings %.*s %.*s %.*s %.*s", STR_ARG(o->message->key),
-	                    STR_ARG(between(value, "\"type\":\"", "\"")),
-	                    STR_ARG(between(value, "\"id\":\"", "\"")),
-	                    STR_ARG(between(value, "\"total\":", "}")));
+	                    STR_ARG(sim_between(value, "\"type\":\"", "\"")),
+	                    STR_ARG(sim_between(value, "\"id\":\"", "\"")),
+	                    STR_ARG(sim_between(value, "\"total\":", "}")));
 }
 
 static void add_sums(struct sim_world *w, struct counter_run *r, struct str value)
 {
 	while (value.len) {
-		struct str id = between(value, "\"counter_id\":\"", "\"");
-		struct str amount = between(value, "\"amount\":", "}");
+		struct str id = sim_between(value, "\"counter_id\":\"", "\"");
+		struct str amount = sim_between(value, "\"amount\":", "}");
 		int64_t n, counter;
 
 		if (!id.ptr || !str_to_i64(str_from(id, 1), &counter) || !str_to_i64(amount, &n)) {
@@ -504,6 +464,7 @@ static const struct worker *const counter_workers[] = { &counter_worker, NULL };
 const struct sim_app counter_app = {
 	.name = "counter",
 	.workers = counter_workers,
+	.steps = 2500,
 	.begin = begin,
 	.feed = feed,
 	.at_rest = at_rest,

@@ -18,12 +18,14 @@
 
 #include "common/base/log.h"
 #include "tests/sim/counter_app.h"
+#include "tests/sim/orders_app.h"
 
-#define DEFAULT_RUNS 250
+#define DEFAULT_RUNS 160
+#define LARGE_SHARE 10  /* an app of several workers gets that part of the runs */
+#define CRASHES_SHORT 60 /* of a test run, of each kind; --crashes takes all */
 #define MUTANT_RUNS 3000 /* a mutant must be caught in at most so many */
-#define STEPS 2500
 
-static const struct sim_app *const apps[] = { &counter_app, NULL };
+static const struct sim_app *const apps[] = { &counter_app, &orders_app, NULL };
 
 /* Without fencing the second line of defence stands alone, which shows its gaps sooner. */
 static const struct mutant {
@@ -113,7 +115,7 @@ static bool run(const struct sim_app *app, const struct sim_options *options)
 
 static bool run_seed(const struct sim_app *app, uint64_t seed, const struct mutant *mutant)
 {
-	struct sim_options options = { .seed = seed, .faults = true, .steps = STEPS };
+	struct sim_options options = { .seed = seed, .faults = true };
 
 	if (mutant) {
 		options.store_mutants = mutant->store;
@@ -125,7 +127,7 @@ static bool run_seed(const struct sim_app *app, uint64_t seed, const struct muta
 static int replay(const struct sim_app *app, uint64_t seed, const struct mutant *mutant)
 {
 	struct sim_options options = {
-		.seed = seed, .faults = true, .steps = STEPS, .trace = print_line, .trace_to = stdout
+		.seed = seed, .faults = true, .trace = print_line, .trace_to = stdout
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -186,30 +188,34 @@ static int run_many(const struct sim_app *app, uint64_t first, unsigned runs,
 	return failed;
 }
 
-/* A crash before every call and between all steps of the first process of a run without other faults. */
-static int run_crashes(const struct sim_app *app, uint64_t seed)
+/* A crash before the n-th call, and after the n-th step, of the first process of a run without
+ * other faults: each n, or, in short, some all over the run. */
+static int run_crashes(const struct sim_app *app, uint64_t seed, bool all)
 {
 	struct sim_options options = { .seed = seed };
-	unsigned calls, steps;
+	unsigned calls, steps, ran = 0;
 	int failed = 0;
 
 	if (!run(app, &options)) {
 		printf("FAILED: %s without faults, seed %" PRIu64 ": %s\n", app->name, seed, failure);
 		return 1;
 	}
-	calls = totals.calls < 1500 ? totals.calls : 1500;
-	steps = totals.own_steps < 1500 ? totals.own_steps : 1500;
-	for (unsigned n = 1; n <= calls + steps && failed < 5; n++) {
+	calls = totals.calls;
+	steps = totals.own_steps;
+	for (unsigned n = 1; n <= calls + steps && failed < 5;) {
+		unsigned of = n <= calls ? calls : steps;
+
 		options.crash_call = n <= calls ? n : 0;
 		options.crash_step = n <= calls ? 0 : n - calls;
-		if (run(app, &options))
-			continue;
-		printf("FAILED: %s\n", running);
-		printf("  %s\n", failure);
-		failed++;
+		ran++;
+		if (!run(app, &options)) {
+			printf("FAILED: %s\n  %s\n", running, failure);
+			failed++;
+		}
+		n += all ? 1 : 1 + dice_below(&(struct dice){ seed + n }, 2 * of / CRASHES_SHORT + 1);
 	}
-	printf("%s: a crash at each of %u calls and %u steps, %d failed\n", app->name, calls, steps,
-	       failed);
+	printf("%s: %u crashes over %u calls and %u steps of seed %" PRIu64 ", %d failed\n", app->name,
+	       ran, calls, steps, seed, failed);
 	return failed;
 }
 
@@ -297,6 +303,13 @@ static void read_arguments(struct arguments *a, int argc, char **argv)
 	}
 }
 
+static unsigned runs_of(const struct arguments *a, const struct sim_app *app)
+{
+	bool large = app->workers[1] && a->all;
+
+	return large ? 1 + a->runs / LARGE_SHARE : a->runs;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a;
@@ -311,9 +324,9 @@ int main(int argc, char **argv)
 		if (a.app && a.app != apps[i])
 			continue;
 		if (!a.crashes && !a.mutants)
-			failed += run_many(apps[i], a.first, a.runs, a.mutant);
+			failed += run_many(apps[i], a.first, runs_of(&a, apps[i]), a.mutant);
 		if (a.crashes || a.all)
-			failed += run_crashes(apps[i], a.first);
+			failed += run_crashes(apps[i], a.first, a.crashes);
 	}
 	if (a.mutants || a.all)
 		failed += run_mutants(&counter_app, a.first, a.mutants);

@@ -135,7 +135,7 @@ static void cursor_moved(void *to, struct str key, const struct stored *meta)
 		         (long long)meta->meta.input_cursor, (long long)k);
 }
 
-static struct str header_of(const struct message *m, const char *name)
+struct str sim_header(const struct message *m, const char *name)
 {
 	for (unsigned i = 0; i < m->header_count; i++)
 		if (str_eq_c(m->headers[i].name, name))
@@ -147,7 +147,7 @@ static struct str header_of(const struct message *m, const char *name)
 static bool output_origin(struct sim_world *w, const struct message *m, struct sim_group **group,
                           int32_t *partition, uint64_t *number)
 {
-	struct str place = header_of(m, "tw-src"), seq = header_of(m, "tw-seq");
+	struct str place = sim_header(m, "tw-src"), seq = sim_header(m, "tw-seq");
 	int64_t p, n;
 
 	if (!place.ptr || !seq.ptr)
@@ -189,6 +189,39 @@ static void committed(void *to, struct str topic, int32_t partition, const struc
 	}
 	w->stats.outputs++;
 	note_number(w, group, shard, number);
+}
+
+struct str sim_between(struct str text, const char *before, const char *after)
+{
+	const char *from = text.ptr ? memmem(text.ptr, text.len, before, strlen(before)) : NULL;
+	const char *to;
+
+	if (!from)
+		return str_of(NULL, 0);
+	from += strlen(before);
+	to = memmem(from, (size_t)(text.ptr + text.len - from), after, strlen(after));
+	return to ? str_of(from, (size_t)(to - from)) : str_of(NULL, 0);
+}
+
+bool sim_timers_are_done(struct sim_world *w)
+{
+	int64_t first = INT64_MAX;
+	size_t count;
+	const struct stored **all = memory_keys_sorted(&w->store.keys, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		for (unsigned n = 0; str_starts(all[i]->key, STR("due:")) && n < all[i]->count; n++) {
+			int64_t due_ms;
+
+			must(str_to_i64(all[i]->pairs[n].value, &due_ms));
+			first = due_ms < first ? due_ms : first;
+			sim_waits(w, "%.*s of %.*s", STR_ARG(all[i]->pairs[n].name), STR_ARG(all[i]->key));
+		}
+	}
+	free(all);
+	if (first != INT64_MAX && first > memory_clock_wall(&w->clock))
+		memory_clock_reach(&w->clock, first - w->clock.start_ms);
+	return first == INT64_MAX;
 }
 
 /* ---- outputs ------------------------------------------------------------------------------ */
@@ -828,7 +861,7 @@ static void come_to_rest(struct sim_world *w)
 const char *sim_world_run(struct sim_world *w)
 {
 	if (w->options.faults) {
-		for (unsigned i = 0; i < w->options.steps && !sim_failed(w); i++) {
+		for (unsigned i = 0; i < w->app->steps && !sim_failed(w); i++) {
 			draw_fault(w);
 			one_step(w);
 		}

@@ -27,6 +27,7 @@ struct sim_world;
 struct sim_app {
 	const char *name;
 	const struct worker *const *workers; /* ends with NULL; at most SIM_WORKERS */
+	unsigned steps; /* with faults, of a usual run */
 	/* Before the first step: more topics, reference data. Returns the application's own. */
 	void *(*begin)(struct sim_world *);
 	/* Appends the next input; false: there is no more. */
@@ -42,7 +43,6 @@ struct sim_options {
 	uint64_t seed;
 	bool faults;          /* false: only the order is drawn */
 	bool direct;          /* not even that */
-	unsigned steps;       /* with faults */
 	unsigned crash_call;  /* the first process dies at its n-th port call; 0: never */
 	unsigned crash_step;  /* ... at the n-th step of what it has under way */
 	unsigned store_mutants, broker_mutants;
@@ -85,6 +85,13 @@ bool sim_failed(const struct sim_world *);
 /* What at_rest() waits for, should it wait in vain. */
 void sim_waits(struct sim_world *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_say(struct sim_world *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A header's value, or absent. */
+struct str sim_header(const struct message *, const char *name);
+/* The text between two marks; absent: they are not there. */
+struct str sim_between(struct str text, const char *before, const char *after);
+/* For at_rest(): false while a timer is to come; the clock goes on to it. */
+bool sim_timers_are_done(struct sim_world *);
 
 /* Committed outputs of one shard by tw-seq, over all topics. */
 struct sim_output {
