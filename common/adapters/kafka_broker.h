@@ -30,7 +30,7 @@ struct kafka_options {
 	int64_t session_timeout_ms;     /* 10000 */
 	int64_t transaction_timeout_ms; /* 10000 */
 	int64_t fetch_wait_ms;          /* 20: longest wait for a first record at the log's end */
-	int64_t partition_queue_kbytes; /* 4096: fetched ahead, a partition */
+	int64_t partition_queue_kbytes; /* 1024: fetched ahead, a partition */
 };
 /* Fills in the numbers. */
 void kafka_options_default(struct kafka_options *);

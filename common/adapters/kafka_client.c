@@ -13,6 +13,7 @@
 /* Of syslog(3), whose header has other LOG_ names. */
 #define LEVEL_ERROR 3
 #define LEVEL_WARNING 4
+#define LEVEL_DEBUG 7
 
 /* Set by the adapters: another value would break the commit protocol. */
 static const char *const reserved[] = {
@@ -43,7 +44,7 @@ void kafka_options_default(struct kafka_options *options)
 	options->session_timeout_ms = 10000;
 	options->transaction_timeout_ms = 10000;
 	options->fetch_wait_ms = 20;
-	options->partition_queue_kbytes = 4096;
+	options->partition_queue_kbytes = 1024;
 }
 
 /* librdkafka names a failed connection or an expired request by these facilities. */
@@ -60,6 +61,9 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 
 	if (client && is_connection_trouble(facility))
 		atomic_store(&client->shaken, true);
+	/* The operator's properties go to every client, and each names those it has no use for. */
+	if (strcmp(facility, "CONFWARN") == 0)
+		level = LEVEL_DEBUG;
 	if (level <= LEVEL_ERROR)
 		log_warn("kafka_client_error", LOG_TEXT("client", name),
 		         LOG_TEXT("facility", facility), LOG_TEXT("text", text), LOG_END);

@@ -63,6 +63,15 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	(void)opaque;
 }
 
+/* Every error is in the log already, and comes again as what a call returns. */
+static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
+{
+	(void)rk;
+	(void)error;
+	(void)reason;
+	(void)opaque;
+}
+
 struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_options *options,
                                    const char *transactional_id)
 {
@@ -78,6 +87,7 @@ struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_
 		return rc;
 	}
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	rd_kafka_conf_set_error_cb(conf, on_error);
 	TRY(kafka_producer_open(p, conf));
 	do {
 		int64_t left_ms = until_ms - system_now_ms();

@@ -19,9 +19,9 @@ struct redis_tls;
 
 struct redis_connection {
 	const struct redis_options *options;
-	redisContext *context;       /* NULL: not open */
+	redisContext *context; /* NULL: not open */
 	struct redis_tls *tls; /* made at the first use */
-	int64_t refused_ms;          /* when opening failed last; it is not tried again at once */
+	int64_t refused_ms;    /* when opening failed last; it is not tried again at once */
 	struct rc refused;
 	char words[RC_TEXT_BYTES]; /* of that failure */
 };

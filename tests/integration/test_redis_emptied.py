@@ -19,6 +19,7 @@ from rig.workers import Fleet
 EVENTS, RATE = 60000, 6000
 SHOWN = 5
 FEWEST_KEYS = 1000  # that Redis has to lose
+FILL_S = 60
 
 
 def outputs(place: Place) -> dict[str, int]:
@@ -45,7 +46,9 @@ def empty_under_load(stage: Stage, place: Place, work: ladders.Ladder, redis: Re
     with ladders.Sending(place, work, RATE) as sending:
         for _ in range(2):
             time.sleep(EVENTS / RATE / 3)
+            deadline = time.monotonic() + FILL_S
             while redis.command("DBSIZE") < FEWEST_KEYS:
+                must(time.monotonic() < deadline, "Redis has nothing to lose: the workers stand")
                 time.sleep(0.1)
             redis.command("FLUSHALL")
             stage.say("emptied Redis")
