@@ -141,12 +141,22 @@ static bool any_stale(const struct transaction *transaction)
 		} while ((judged) == TRANSACTIONAL_AGAIN && system_now_ms() < until_ms_);   \
 	} while (0)
 
+/*
+ * librdkafka advises -1 for commit and abort, which waits for ever while the broker
+ * is away; an instance that timed out may be out of step with itself. Ours is
+ * thrown away then, the outcome is unknown, and the process can say how it stands.
+ */
+static int timeout_of(const struct kafka_publisher *p)
+{
+	return (int)p->options->transaction_timeout_ms;
+}
+
 static enum publish_result abort_transaction(struct kafka_publisher *p)
 {
 	enum transactional_error judged;
 
 	WHILE_AGAIN(p, judged, "abort_transaction",
-	            rd_kafka_abort_transaction(p->producer.client.rk, -1));
+	            rd_kafka_abort_transaction(p->producer.client.rk, timeout_of(p)));
 	return judged == TRANSACTIONAL_OK ? PUBLISH_ABORTED : PUBLISH_UNKNOWN;
 }
 
@@ -210,9 +220,8 @@ static enum transactional_error send_offsets(struct kafka_publisher *p,
 	} else {
 		offsets = offsets_of(p, transaction);
 		WHILE_AGAIN(p, judged, "send_offsets_to_transaction",
-		            rd_kafka_send_offsets_to_transaction(
-				    p->producer.client.rk, offsets, group,
-				    (int)p->options->transaction_timeout_ms));
+		            rd_kafka_send_offsets_to_transaction(p->producer.client.rk, offsets,
+		                                                 group, timeout_of(p)));
 		rd_kafka_topic_partition_list_destroy(offsets);
 		if (judged == TRANSACTIONAL_AGAIN)
 			judged = TRANSACTIONAL_ABORT;
@@ -232,7 +241,7 @@ static enum publish_result commit(struct kafka_publisher *p)
 	enum transactional_error judged;
 
 	WHILE_AGAIN(p, judged, "commit_transaction",
-	            rd_kafka_commit_transaction(p->producer.client.rk, -1));
+	            rd_kafka_commit_transaction(p->producer.client.rk, timeout_of(p)));
 	if (atomic_load(&p->producer.client.shaken)) {
 		if (judged == TRANSACTIONAL_OK)
 			note("a connection failed during the commit");
@@ -281,7 +290,7 @@ static enum publish_result run_transaction(struct kafka_publisher *p,
 	if (!rc_ok(produce_all(p, transaction)))
 		return abort_transaction(p);
 	if (FAIL_POINT_ARMED("P2")) /* so that the broker has them when the process dies here */
-		rd_kafka_flush(p->producer.client.rk, (int)p->options->transaction_timeout_ms);
+		rd_kafka_flush(p->producer.client.rk, timeout_of(p));
 	if (FAIL_POINT_ERROR("P2"))
 		return abort_transaction(p);
 	judged = send_offsets(p, transaction);

@@ -84,10 +84,7 @@ struct cell *cache_get(struct cache *cache, const struct entity *entity, struct 
 	uint64_t hash = hash64_with((uint64_t)(uintptr_t)entity, id);
 	struct cell *cell = table_find(&cache->cells, hash, cell_same, &(struct cell_key){ entity, id });
 	if (cell) {
-		if (cell != cache->newest) {
-			unlink_cell(cache, cell);
-			link_newest(cache, cell);
-		}
+		cell->used = true;
 		return cell;
 	}
 	cell = cell_new(entity, id, hash);
@@ -111,7 +108,10 @@ void cache_evict(struct cache *cache, int64_t flushed)
 	struct cell *cell = cache->oldest;
 	for (unsigned vain = 0; cell && cache->bytes > cache->limit && vain < EVICT_LOOKS;) {
 		struct cell *newer = cell->newer;
-		if (cell->changed_at > flushed || cell->listed) {
+		if (cell->used || cell->changed_at > flushed || cell->listed) {
+			cell->used = false; /* a second chance */
+			unlink_cell(cache, cell);
+			link_newest(cache, cell);
 			vain++;
 		} else {
 			unlink_cell(cache, cell);

@@ -3,8 +3,9 @@
  * The entities of one shard that are in memory.
  *
  * A cell holds one entity's record and owns the memory behind it. It stays while
- * its latest change is not in Redis yet; clean cells leave in the order of last
- * use when there are more than the limit. Eviction runs only between chunks, so
+ * its latest change is not in Redis yet; clean cells that were not used for a while
+ * leave when there are more than the limit (first in, first out, with a second
+ * chance for used ones: a use costs one store, no relinking). Eviction runs only between chunks, so
  * pointers to cells are good for a chunk. Everything goes at once with
  * cache_clear() when the shard's state in Redis is not ours any more.
  */
@@ -22,6 +23,7 @@ struct cell {
 	void *record;       /* in the cell's memory; all zeros: new */
 	bool loaded;        /* what Redis holds is known */
 	bool asked;         /* named by the load that is being gathered */
+	bool used;          /* since it last stood at the old end */
 	bool exists;        /* in Redis, or changed by an event */
 	bool listed;        /* in the changed list of the open batch */
 	void *written;      /* FIGURES: the record as the last sealed batch wrote it; NULL: all zeros */
@@ -41,7 +43,7 @@ struct cache {
 void cache_init(struct cache *, size_t limit);
 void cache_release(struct cache *);
 void cache_clear(struct cache *);
-/* Finds the cell or makes an unloaded one; it becomes the most recently used. */
+/* Finds the cell or makes an unloaded one. */
 struct cell *cache_get(struct cache *, const struct entity *, struct str id);
 /* The cell's memory may have grown. */
 void cache_count(struct cache *, struct cell *);

@@ -163,6 +163,7 @@ static struct cursor read_cursor(unsigned process, int32_t partition)
 }
 
 struct shard_part {
+	int32_t partition; /* -1: its place in the list */
 	_Atomic uint32_t epoch_now;
 	struct outgoing outgoing[8];
 	unsigned count;
@@ -179,7 +180,7 @@ static enum publish_result publish(unsigned process, struct shard_part *parts, u
 
 	for (unsigned i = 0; i < count; i++)
 		carried[i] = (struct carried){
-			.partition = (int32_t)i,
+			.partition = parts[i].partition < 0 ? (int32_t)i : parts[i].partition,
 			.epoch = 7,
 			.epoch_now = &parts[i].epoch_now,
 			.next_offset = parts[i].next_offset,
@@ -196,7 +197,9 @@ static enum publish_result publish(unsigned process, struct shard_part *parts, u
 
 static struct shard_part part_of(int64_t next_offset, struct str metadata)
 {
-	struct shard_part part = { .next_offset = next_offset, .metadata = metadata };
+	struct shard_part part = {
+		.partition = -1, .next_offset = next_offset, .metadata = metadata
+	};
 
 	atomic_init(&part.epoch_now, 7);
 	return part;
@@ -778,7 +781,9 @@ static void test_rebalance(void **state)
 	happening_release(h);
 	reopen(1);
 	add_output(&part, rig->output, 0, "x");
+	part.partition = moved;
 	publish_surely(1, &part, 1);
+	part.partition = PARTITIONS - 1 - moved;
 	publish_surely(0, &part, 1);
 	assert_null(find(0, HAPPENED_REVOKED, -1));
 	assert_null(find(1, HAPPENED_ASSIGNED, -1));

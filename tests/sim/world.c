@@ -20,6 +20,7 @@
 #define REST_STEPS 300000
 #define CALM_STEPS 60
 #define FAULT_KINDS 7
+#define RESTORE_MS 5000
 #define NAME_BYTES 64
 
 struct sim_group {
@@ -60,6 +61,7 @@ struct sim_world {
 	struct process_options process_options;
 	struct sim_stats stats;
 	unsigned fault_chances[FAULT_KINDS];
+	int64_t emptied_ms;
 	bool loses_metas; /* Redis also loses single metas, the keys stay */
 	bool fed;
 	char waits[200];
@@ -556,7 +558,7 @@ struct sim_world *sim_world_new(const struct sim_app *app, const struct sim_opti
 {
 	struct sim_world *w = memory_resize(NULL, sizeof(*w));
 
-	*w = (struct sim_world){ .app = app, .options = *options };
+	*w = (struct sim_world){ .app = app, .options = *options, .emptied_ms = -RESTORE_MS };
 	w->dice = (struct dice){ options->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
 	arena_init(&w->memory, 65536);
 	memory_clock_init(&w->clock, WALL_START_MS);
@@ -626,14 +628,19 @@ static void redis_fault(struct sim_world *w, struct sim_process *p)
 {
 	unsigned back = memory_keys_history(&w->store.keys);
 
+	/* What was emptied comes back, if at all, from a copy, after a while: not unnoticed. */
+	if (w->clock.now_ms < w->emptied_ms + RESTORE_MS)
+		return;
 	w->stats.rollbacks++;
-	if (dice_hits(&w->dice, 150))
+	if (dice_hits(&w->dice, 150)) {
+		w->emptied_ms = w->clock.now_ms;
 		memory_store_empty(&w->store);
-	else if (w->loses_metas && dice_hits(&w->dice, 400))
+	} else if (w->loses_metas && dice_hits(&w->dice, 400)) {
 		memory_store_lose_meta(&w->store, str_from_c(p->group->worker->topic),
 		                       (int32_t)dice_below(&w->dice, (unsigned)p->group->partitions));
-	else if (back)
+	} else if (back) {
 		memory_store_back(&w->store, 1 + dice_below(&w->dice, back < 12 ? back : 12));
+	}
 }
 
 static void group_fault(struct sim_world *w, struct sim_process *p)

@@ -147,6 +147,24 @@ static void execute_torn(struct store_call *c, struct stored *meta)
 	c->happening->store = STORE_UNKNOWN;
 }
 
+/* The trace tells R, and what happens to timers. */
+static void say_flush(const struct store_call *c)
+{
+	struct memory_schedule *schedule = c->port->store->schedule;
+
+	memory_schedule_say(schedule, c->call.party, "flush %d: R %lld to %lld, %u writes",
+	                    (int)c->flush.partition, (long long)c->flush.expect,
+	                    (long long)c->flush.meta.input_cursor, c->flush.write_count);
+	for (unsigned i = 0; i < c->flush.write_count; i++) {
+		const struct write *w = c->flush.writes[i];
+
+		for (unsigned n = 0; str_starts(w->key, STR("due:")) && n < w->pair_count; n++)
+			memory_schedule_say(schedule, c->call.party, "  %.*s %.*s at %.*s",
+			                    STR_ARG(w->key), STR_ARG(w->pairs[n].name),
+			                    STR_ARG(w->pairs[n].value));
+	}
+}
+
 static bool execute_flush(struct store_call *c)
 {
 	struct memory_store *store = c->port->store;
@@ -157,6 +175,7 @@ static bool execute_flush(struct store_call *c)
 		c->happening->store = STORE_REFUSED;
 		return true;
 	}
+	say_flush(c);
 	s = memory_keys_meta(&store->keys, meta_key(c));
 	if (memory_schedule_fault(store->schedule, store->chances.torn)) {
 		execute_torn(c, s);
