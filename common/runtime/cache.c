@@ -8,7 +8,7 @@
 #include "common/base/must.h"
 
 #define CELL_ARENA 1024 /* of a document; figures take what they need */
-#define EVICT_LOOKS 64 /* cells that are looked at in vain before giving up for now */
+#define EVICT_LOOKS 1024 /* dirty cells that are looked at in vain before giving up for now */
 
 struct cell_key {
 	const struct entity *entity;
@@ -108,11 +108,12 @@ void cache_evict(struct cache *cache, int64_t flushed)
 	struct cell *cell = cache->oldest;
 	for (unsigned vain = 0; cell && cache->bytes > cache->limit && vain < EVICT_LOOKS;) {
 		struct cell *newer = cell->newer;
-		if (cell->used || cell->changed_at > flushed || cell->listed) {
+		bool dirty = cell->changed_at > flushed || cell->listed;
+		if (cell->used || dirty) {
+			vain += dirty;
 			cell->used = false; /* a second chance */
 			unlink_cell(cache, cell);
 			link_newest(cache, cell);
-			vain++;
 		} else {
 			unlink_cell(cache, cell);
 			cache->bytes -= cell->counted;

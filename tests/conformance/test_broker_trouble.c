@@ -529,9 +529,11 @@ static void test_lost(void **state)
 	for (unsigned i = 0; i < PARTITIONS; i++) {
 		h = await(p, HAPPENED_LOST, 10000);
 		assert_null(find(p, HAPPENED_REVOKED));
-		p->port.unassign(p->port.self, h->partition);
 		happening_release(h);
 	}
+	assert_int_equal(publish(p, 2, "never"), PUBLISH_ABORTED);
+	for (int32_t i = 0; i < PARTITIONS; i++)
+		p->port.unassign(p->port.self, i);
 	/* It joins again by itself, and the other gives one back. */
 	h = await(q, HAPPENED_REVOKED, 30000);
 	q->port.unassign(q->port.self, h->partition);
