@@ -105,7 +105,7 @@ static bool fail_field(struct decoder *d, const struct frame *at, const struct f
 	return fail(d, at, field_fault(field));
 }
 
-/* A fault inside of a field with an x-reason has that reason; damage to the document keeps its own. */
+/* A fault inside of a field with an x-reason has that reason; damaged documents keep theirs. */
 static bool fail_inside(struct decoder *d, const struct field *field)
 {
 	enum reason inner = d->fault->reason;

@@ -143,7 +143,8 @@ static void add_outgoing(struct batch *b, const struct outgoing *out, const char
 	headers[n++] = header("tw-seq", number_text(&b->outputs, (int64_t)++b->output_number));
 	for (unsigned i = 0; i < extra_count; i++)
 		headers[n++] = extra[i];
-	b->outgoing = grown(b->outgoing, b->outgoing_count, &b->outgoing_room, sizeof(*b->outgoing));
+	b->outgoing =
+		grown(b->outgoing, b->outgoing_count, &b->outgoing_room, sizeof(*b->outgoing));
 	b->outgoing[b->outgoing_count] = *out;
 	b->outgoing[b->outgoing_count].headers = headers;
 	b->outgoing[b->outgoing_count++].header_count = n;
@@ -203,7 +204,8 @@ void effects_emit(struct effects *e, const struct output *output, const struct e
 	struct header trace = header("traceparent", emission->traceparent);
 	if (trace.value.ptr)
 		trace.value = arena_str(&b->outputs, trace.value);
-	add_outgoing(b, &out, "application/cloudevents+json", place, &trace, trace.value.ptr ? 1 : 0);
+	add_outgoing(b, &out, "application/cloudevents+json", place, &trace,
+	             trace.value.ptr ? 1 : 0);
 }
 
 /* ---- internal blocks ----------------------------------------------------- */
@@ -253,7 +255,8 @@ static void add_entry(struct batch *b, unsigned t, int32_t partition, const void
 	record_encode(output->data, entry, &block->entries);
 }
 
-void effects_entry(struct effects *e, const struct output *output, struct str key, const void *entry)
+void effects_entry(struct effects *e, const struct output *output, struct str key,
+                   const void *entry)
 {
 	struct batch *b = e->batch;
 	if (b->suppressed)
@@ -288,7 +291,8 @@ void effects_sum(struct effects *e, const struct output *output, struct str key,
 	}
 	struct batch_sum *sum = &b->sums[t];
 	uint64_t hash = output->row_hash(row);
-	struct sum_row *known = table_find(&sum->rows, hash, row_same, &(struct sum_key){ output, row });
+	struct sum_row *known =
+		table_find(&sum->rows, hash, row_same, &(struct sum_key){ output, row });
 	if (known) {
 		output->row_add(known->row, row);
 		return;
@@ -317,11 +321,13 @@ void batch_refuse(struct batch *b, const struct refused *r)
 	unsigned n = 0;
 	for (unsigned i = 0; i < m->header_count; i++)
 		extra[n++] = (struct header){ arena_str(a, m->headers[i].name),
-			                          arena_str(a, m->headers[i].value) };
-	struct str partition_text = arena_str(a, str_of(partition, i64_to_text(b->partition, partition)));
+			                      arena_str(a, m->headers[i].value) };
+	struct str partition_text =
+		arena_str(a, str_of(partition, i64_to_text(b->partition, partition)));
 	extra[n++] = header("__dlq.errors.topic", b->setting->topic);
 	extra[n++] = header("__dlq.errors.partition", partition_text);
-	extra[n++] = header("__dlq.errors.offset", arena_str(a, str_of(offset, i64_to_text(r->offset, offset))));
+	extra[n++] = header("__dlq.errors.offset",
+	                    arena_str(a, str_of(offset, i64_to_text(r->offset, offset))));
 	extra[n++] = header("__dlq.errors.group", b->setting->group);
 	extra[n++] = header("__dlq.errors.message", str_from_c(reason_words(r->reason)));
 	extra[n++] = header("kafka_dlt-original-topic", b->setting->topic);
@@ -361,8 +367,8 @@ static void add_write(struct batch *b, const struct write *write, bool whole)
 	w->write = *write;
 	w->write.key_hash = hash64(write->key);
 	w->whole = whole;
-	w->identity = whole ? w->write.key_hash
-	                    : hash64_with(w->write.key_hash, write->pairs[0].name);
+	w->identity =
+		whole ? w->write.key_hash : hash64_with(w->write.key_hash, write->pairs[0].name);
 	b->pairs += write->pair_count + 1;
 }
 
@@ -372,8 +378,9 @@ static void add_single(struct batch *b, enum write_kind kind, struct str key, st
 	struct pair *pair = arena_alloc(&b->memory, sizeof(*pair));
 	pair->name = arena_str(&b->memory, name);
 	pair->value = arena_str(&b->memory, value);
-	struct write write = { .kind = kind, .key = arena_str(&b->memory, key), .pairs = pair,
-		                   .pair_count = 1 };
+	struct write write = {
+		.kind = kind, .key = arena_str(&b->memory, key), .pairs = pair, .pair_count = 1
+	};
 	add_write(b, &write, kind == WRITE_VALUE);
 }
 
@@ -407,7 +414,8 @@ void batch_changed(struct batch *b, struct cell *cell)
 
 static struct str due_member(struct arena *arena, const struct cell *cell)
 {
-	return arena_join(arena, (struct str[]){ str_from_c(cell->entity->name), STR("/"), cell->id }, 3);
+	return arena_join(arena,
+	                  (struct str[]){ str_from_c(cell->entity->name), STR("/"), cell->id }, 3);
 }
 
 void batch_due(struct batch *b, struct cell *cell, int64_t due_ms)
@@ -430,8 +438,10 @@ static void write_document(struct batch *b, const struct cell *cell, struct str 
 	record_encode(cell->entity->type, cell->record, &b->scratch);
 	struct pair *pair = arena_zalloc(&b->memory, sizeof(*pair));
 	pair->value = arena_str(&b->memory, buf_str(&b->scratch));
-	add_write(b, &(struct write){ .kind = WRITE_VALUE, .key = key, .pairs = pair, .pair_count = 1 },
-	          true);
+	add_write(
+		b,
+		&(struct write){ .kind = WRITE_VALUE, .key = key, .pairs = pair, .pair_count = 1 },
+		true);
 }
 
 static int64_t figure_at(const void *record, const struct field *field)
@@ -465,7 +475,8 @@ static void write_figures(struct batch *b, struct cell *cell, struct str key)
 
 static void write_entity(struct batch *b, struct cell *cell)
 {
-	struct str key = arena_join(&b->memory, (struct str[]){ cell->entity->prefix, cell->id }, 2);
+	struct str key =
+		arena_join(&b->memory, (struct str[]){ cell->entity->prefix, cell->id }, 2);
 	if (cell->entity->form == ENTITY_DOCUMENT)
 		write_document(b, cell, key);
 	else

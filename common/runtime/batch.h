@@ -29,7 +29,7 @@ struct batch_setting {
 	struct str topic;       /* the input topic with the configured prefix */
 	struct str dead_letter; /* its DLQ */
 	struct str group;
-	struct str source;      /* CloudEvents source of what we emit */
+	struct str source; /* CloudEvents source of what we emit */
 	const struct target *targets;
 	unsigned target_count;
 	size_t *held_bytes; /* of all sealed batches: the process's budget */
@@ -60,16 +60,16 @@ struct batch {
 	int32_t partition;
 	uint32_t epoch;
 	bool suppressed, sealed, carried;
-	int64_t from;             /* position before */
+	int64_t from; /* position before */
 	struct standing after;
-	uint64_t output_number;   /* tw-seq of its last output (or of the last before it) */
-	int64_t opened_ms;        /* monotonic */
-	unsigned records;         /* events and entries folded into it */
-	unsigned pairs;           /* its writes, in values */
-	unsigned weight;          /* what its changed entities will write, about */
-	struct arena outputs; /* what the transaction needs */
-	struct arena memory;  /* what the flush needs: writes */
-	size_t counted;       /* bytes of it in setting->held_bytes */
+	uint64_t output_number; /* tw-seq of its last output (or of the last before it) */
+	int64_t opened_ms;      /* monotonic */
+	unsigned records;       /* events and entries folded into it */
+	unsigned pairs;         /* its writes, in values */
+	unsigned weight;        /* what its changed entities will write, about */
+	struct arena outputs;   /* what the transaction needs */
+	struct arena memory;    /* what the flush needs: writes */
+	size_t counted;         /* bytes of it in setting->held_bytes */
 	struct buf scratch;
 	struct outgoing *outgoing;
 	unsigned outgoing_count, outgoing_room;
@@ -82,7 +82,7 @@ struct batch {
 	struct str source_place;    /* tw-src of the record being folded, made on first use */
 	struct due_entry *dues;     /* changes of the due-time index */
 	unsigned due_count, due_room;
-	struct str metadata;        /* K's metadata after it, set when it is sealed for publishing */
+	struct str metadata; /* K's metadata after it, set when it is sealed for publishing */
 };
 
 struct batch *batch_new(const struct batch_setting *, int32_t partition, uint32_t epoch,

@@ -7,7 +7,7 @@
 #include "common/base/hash.h"
 #include "common/base/must.h"
 
-#define CELL_ARENA 1024 /* of a document; figures take what they need */
+#define CELL_ARENA 1024  /* of a document; figures take what they need */
 #define EVICT_LOOKS 1024 /* dirty cells that are looked at in vain before giving up for now */
 
 struct cell_key {
@@ -82,7 +82,8 @@ static struct cell *cell_new(const struct entity *entity, struct str id, uint64_
 struct cell *cache_get(struct cache *cache, const struct entity *entity, struct str id)
 {
 	uint64_t hash = hash64_with((uint64_t)(uintptr_t)entity, id);
-	struct cell *cell = table_find(&cache->cells, hash, cell_same, &(struct cell_key){ entity, id });
+	struct cell *cell =
+		table_find(&cache->cells, hash, cell_same, &(struct cell_key){ entity, id });
 	if (cell) {
 		cell->used = true;
 		return cell;
@@ -132,8 +133,8 @@ static bool load_document(struct cell *cell, struct str text, struct arena *scra
 	if (!doc)
 		return false;
 	void *record = arena_zalloc(scratch, cell->entity->type->size);
-	bool good = record_decode(cell->entity->type, yyjson_doc_get_root(doc), STR(""), record, scratch,
-	                          &fault);
+	bool good = record_decode(cell->entity->type, yyjson_doc_get_root(doc), STR(""), record,
+	                          scratch, &fault);
 	if (good)
 		record_copy(cell->entity->type, record, cell->record, &cell->memory);
 	yyjson_doc_free(doc);
@@ -147,7 +148,8 @@ static bool load_figures(struct cell *cell, const struct loaded *loaded)
 		for (unsigned f = 0; f < type->field_count; f++) {
 			if (!str_eq(type->fields[f].name, loaded->pairs[p].name))
 				continue;
-			int64_t *value = (int64_t *)(void *)((char *)cell->record + type->fields[f].offset);
+			int64_t *value =
+				(int64_t *)(void *)((char *)cell->record + type->fields[f].offset);
 			if (!str_to_i64(loaded->pairs[p].value, value))
 				return false;
 			break;
@@ -166,8 +168,9 @@ bool cell_load(struct cell *cell, const struct loaded *loaded, struct arena *scr
 	cell->exists = loaded->exists;
 	if (!loaded->exists)
 		return true;
-	bool good = cell->entity->form == ENTITY_DOCUMENT ? load_document(cell, loaded->value, scratch)
-	                                                  : load_figures(cell, loaded);
+	bool good = cell->entity->form == ENTITY_DOCUMENT
+	                    ? load_document(cell, loaded->value, scratch)
+	                    : load_figures(cell, loaded);
 	if (good && cell->entity->due_ms)
 		cell->due_ms = cell->entity->due_ms(cell->record);
 	return good;

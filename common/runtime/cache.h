@@ -19,18 +19,18 @@
 struct cell {
 	const struct entity *entity;
 	uint64_t hash;
-	struct str id;      /* in the cell's memory */
-	void *record;       /* in the cell's memory; all zeros: new */
-	bool loaded;        /* what Redis holds is known */
-	bool asked;         /* named by the load that is being gathered */
-	bool used;          /* since it last stood at the old end */
-	bool exists;        /* in Redis, or changed by an event */
-	bool listed;        /* in the changed list of the open batch */
-	void *written;      /* FIGURES: the record as the last sealed batch wrote it; NULL: all zeros */
+	struct str id; /* in the cell's memory */
+	void *record;  /* in the cell's memory; all zeros: new */
+	bool loaded;   /* what Redis holds is known */
+	bool asked;    /* named by the load that is being gathered */
+	bool used;     /* since it last stood at the old end */
+	bool exists;   /* in Redis, or changed by an event */
+	bool listed;   /* in the changed list of the open batch */
+	void *written; /* FIGURES: the record as the last sealed batch wrote it; NULL: all zeros */
 	int64_t changed_at; /* position after its last change; -1: never */
 	int64_t due_ms;     /* its entry in the due-time index; 0: none; -1: to be written anew */
 	struct cell *newer, *older;
-	size_t counted;     /* bytes of it that the cache has counted */
+	size_t counted; /* bytes of it that the cache has counted */
 	struct arena memory;
 };
 

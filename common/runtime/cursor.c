@@ -9,10 +9,10 @@
 size_t cursor_metadata_format(const struct cursor_metadata *m, char out[LIMIT_METADATA_BYTES])
 {
 	int n = snprintf(out, LIMIT_METADATA_BYTES,
-	                 "tw1 seq=%" PRIu64 " origin=%" PRId64 " topic=%s pin=%" PRId64 " first=%" PRIu32
-	                 " logic=%" PRIu32 " skipped=",
-	                 m->output_number, m->origin, m->topic_id[0] ? m->topic_id : "-", m->first_pin,
-	                 m->first_logic, m->logic);
+	                 "tw1 seq=%" PRIu64 " origin=%" PRId64 " topic=%s pin=%" PRId64
+	                 " first=%" PRIu32 " logic=%" PRIu32 " skipped=",
+	                 m->output_number, m->origin, m->topic_id[0] ? m->topic_id : "-",
+	                 m->first_pin, m->first_logic, m->logic);
 	for (unsigned i = 0; i < m->skipped_count; i++)
 		n += snprintf(out + n, LIMIT_METADATA_BYTES - (size_t)n, "%s%" PRId64, i ? "," : "",
 		              m->skipped[i]);

@@ -67,7 +67,8 @@ void reads_add(struct reads *r, const struct entity *entity, struct str id)
 	if (cell->loaded || cell->asked)
 		return;
 	cell->asked = true;
-	c->missing = room_for_one(c->missing, c->missing_count, &c->missing_room, sizeof(struct cell *));
+	c->missing =
+		room_for_one(c->missing, c->missing_count, &c->missing_room, sizeof(struct cell *));
 	c->missing[c->missing_count++] = cell;
 }
 
@@ -114,7 +115,8 @@ static void decode_control(struct chunk *c, const struct message *m, const struc
 		enum item_kind kind;
 	} known[] = {
 		{ "tallyworks.timer.due", &tallyworks_timer_due_type, ITEM_TIMER },
-		{ "tallyworks.reference.advanced", &tallyworks_reference_advanced_type, ITEM_REFERENCE },
+		{ "tallyworks.reference.advanced", &tallyworks_reference_advanced_type,
+		  ITEM_REFERENCE },
 		{ "tallyworks.logic.advanced", &tallyworks_logic_advanced_type, ITEM_LOGIC },
 	};
 	struct item *item = add_item(c, ITEM_IGNORED, m);

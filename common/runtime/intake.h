@@ -37,14 +37,14 @@ struct item {
 
 struct chunk {
 	struct taken taken;
-	bool busy;               /* holds records */
-	unsigned decoded;        /* messages decoded so far */
+	bool busy;        /* holds records */
+	unsigned decoded; /* messages decoded so far */
 	struct item *items;
 	unsigned item_count, item_room;
-	unsigned folded;         /* items folded so far */
+	unsigned folded; /* items folded so far */
 	struct cell **cells;
 	unsigned cell_count, cell_room;
-	struct cell **missing;   /* cells to load */
+	struct cell **missing; /* cells to load */
 	unsigned missing_count, missing_room;
 	struct arena memory;
 };

@@ -27,11 +27,12 @@
 struct taken {
 	struct message *messages;
 	unsigned count;
-	bool at_end;         /* the log's (stable) end was reached behind these records */
-	int64_t next_offset; /* nothing below it remains to be taken: the last record's + 1, or more where the
-	                        next one (also one at or above `until`) or the end (EOF) is known to lie behind
-	                        a gap of control markers; -1: not known (no record and no EOF seen yet) */
-	void *adapter;      /* the adapter's own */
+	bool at_end; /* the log's (stable) end was reached behind these records */
+	/* Nothing below it remains to be taken: the last record's + 1, or more where the next one
+	 * (also one at or above `until`) or the end (EOF) is known to lie behind a gap of control
+	 * markers; -1: not known (no record and no EOF seen yet). */
+	int64_t next_offset;
+	void *adapter; /* the adapter's own */
 };
 
 /* ---- broker: transactions ------------------------------------------------ */
@@ -50,10 +51,11 @@ struct outgoing {
 /* The part of a transaction that belongs to one shard. */
 struct carried {
 	int32_t partition;
-	uint32_t epoch;                      /* the claim epoch it was folded under */
-	const _Atomic uint32_t *epoch_now;   /* another value here at P3: the shard is no longer ours */
-	int64_t next_offset;                 /* K after the commit */
-	struct str metadata;                 /* K's metadata after the commit */
+	uint32_t epoch; /* the claim epoch it was folded under */
+	const _Atomic uint32_t
+		*epoch_now;  /* another value here at P3: the shard is no longer ours */
+	int64_t next_offset; /* K after the commit */
+	struct str metadata; /* K's metadata after the commit */
 	const struct outgoing *outgoing;
 	unsigned outgoing_count;
 };
@@ -67,7 +69,7 @@ struct transaction {
 enum publish_result {
 	PUBLISH_COMMITTED,
 	PUBLISH_ABORTED, /* nothing of it will ever be visible, K is unmoved; may be sent again */
-	PUBLISH_UNKNOWN, /* outcome unknown, fenced or fatal: the producer is gone, reopen() and A1 for all */
+	PUBLISH_UNKNOWN, /* or fenced or fatal: the producer is gone, reopen() and A1 for all */
 };
 
 /* ---- store --------------------------------------------------------------- */
@@ -97,25 +99,26 @@ struct write {
 /* A shard's own record in Redis, `meta:<topic>:<partition>`. */
 struct shard_meta {
 	enum { META_ABSENT, META_TORN, META_WHOLE } state;
-	int64_t input_cursor;  /* R */
+	int64_t input_cursor; /* R */
 	uint32_t logic_version;
 	int64_t reference_pin;
-	int64_t watermark_ms;  /* latest event time folded */
-	int64_t broker_ms;     /* broker time of the record before R */
-	int64_t partitions;    /* of the input topic, when the shard was first written */
+	int64_t watermark_ms;          /* latest event time folded */
+	int64_t broker_ms;             /* broker time of the record before R */
+	int64_t partitions;            /* of the input topic, when the shard was first written */
 	char claimer[META_TEXT_BYTES]; /* transactional.id of who claimed it */
-	bool released;         /* the claimer let go in order */
-	bool rebuilding;       /* R is below where it once was */
-	int64_t trying;        /* offset being tried one by one, or -1 */
-	int64_t tries;         /* deaths with `trying` set */
+	bool released;                 /* the claimer let go in order */
+	bool rebuilding;               /* R is below where it once was */
+	int64_t trying;                /* offset being tried one by one, or -1 */
+	int64_t tries;                 /* deaths with `trying` set */
 };
 
 struct flush {
 	uint64_t ticket;
 	int32_t partition;
-	int64_t expect;         /* R as we know it; -1: absent */
-	struct shard_meta meta; /* input_cursor is the new R; claimer and trying are left as they are */
-	bool release;           /* also set `released` */
+	int64_t expect; /* R as we know it; -1: absent */
+	struct shard_meta
+		meta; /* input_cursor is the new R; claimer and trying are left as they are */
+	bool release; /* also set `released` */
 	const struct write *const *writes;
 	unsigned write_count;
 };
@@ -123,16 +126,19 @@ struct flush {
 enum store_result {
 	STORE_OK,
 	STORE_REFUSED, /* R was another: nothing was written */
-	STORE_KEPT,    /* surely not executed (OOM, READONLY, LOADING, NOREPLICAS, BUSY, not connected): try later */
+	STORE_KEPT, /* surely not executed (OOM, READONLY, LOADING, BUSY, not connected ...): later */
 	STORE_UNKNOWN, /* no answer: executed or not */
 };
 
 struct load {
 	uint64_t ticket;
 	int32_t partition;
-	int64_t expect[2];           /* R as we know it, or as our own flush under way makes it */
+	int64_t expect[2]; /* R as we know it, or as our own flush under way makes it */
 	/* Keys without prefix. documents: the whole string; figures: the whole hash. */
-	struct { struct str key; bool hash; } *keys;
+	struct {
+		struct str key;
+		bool hash;
+	} * keys;
 	unsigned count;
 };
 
@@ -147,33 +153,33 @@ struct loaded {
 /* ---- what happens -------------------------------------------------------- */
 
 enum happening_kind {
-	HAPPENED_ASSIGNED,   /* the group gave us the partition; nothing is fetched before start() */
-	HAPPENED_REVOKED,    /* it wants it back: answer with unassign() when done */
-	HAPPENED_LOST,       /* it is gone already; unassign() at once */
-	HAPPENED_CURSOR,     /* read_cursor(): K */
-	HAPPENED_FENCED,     /* fence(): the other's transactions are ended */
-	HAPPENED_PUBLISHED,  /* publish() */
-	HAPPENED_REOPENED,   /* reopen(): a new producer is ready */
-	HAPPENED_APPENDED,   /* append(): the timer record is in the log (or not) */
-	HAPPENED_REFERENCE,  /* read_reference(): some records, or the end was reached */
-	HAPPENED_CLAIMED,    /* claim(): the meta as it stands */
+	HAPPENED_ASSIGNED,  /* the group gave us the partition; nothing is fetched before start() */
+	HAPPENED_REVOKED,   /* it wants it back: answer with unassign() when done */
+	HAPPENED_LOST,      /* it is gone already; unassign() at once */
+	HAPPENED_CURSOR,    /* read_cursor(): K */
+	HAPPENED_FENCED,    /* fence(): the other's transactions are ended */
+	HAPPENED_PUBLISHED, /* publish() */
+	HAPPENED_REOPENED,  /* reopen(): a new producer is ready */
+	HAPPENED_APPENDED,  /* append(): the timer record is in the log (or not) */
+	HAPPENED_REFERENCE, /* read_reference(): some records, or the end was reached */
+	HAPPENED_CLAIMED,   /* claim(): the meta as it stands */
 	HAPPENED_LOADED,
 	HAPPENED_FLUSHED,
-	HAPPENED_CHECKED,    /* check(): the meta as it stands */
+	HAPPENED_CHECKED, /* check(): the meta as it stands */
 	HAPPENED_WIPED,
-	HAPPENED_TROUBLE,    /* fetching the partition failed for good (e.g. offset out of range): rc, words */
-	HAPPENED_DUE,        /* read_due(): the earliest entries of the due-time index */
+	HAPPENED_TROUBLE, /* fetching failed for good (offset out of range ...): rc, words */
+	HAPPENED_DUE, /* read_due(): the earliest entries of the due-time index */
 };
 
 /* What the log says about a shard, read together with K. */
 struct cursor {
-	bool exists;          /* K was committed at some time */
-	int64_t output_cursor;/* K */
+	bool exists;           /* K was committed at some time */
+	int64_t output_cursor; /* K */
 	struct str metadata;
 	int64_t log_start, log_end; /* low and high watermark */
 	struct str topic_id;
-	int32_t partitions;   /* of the input topic */
-	bool compacted;       /* cleanup.policy is not plain delete */
+	int32_t partitions; /* of the input topic */
+	bool compacted;     /* cleanup.policy is not plain delete */
 };
 
 struct due_entry {
@@ -186,21 +192,21 @@ struct happening {
 	enum happening_kind kind;
 	int32_t partition; /* -1: none */
 	uint64_t ticket;
-	struct rc rc;      /* for CURSOR, FENCED, REOPENED, APPENDED, WIPED, CLAIMED, CHECKED, DUE */
+	struct rc rc; /* for CURSOR, FENCED, REOPENED, APPENDED, WIPED, CLAIMED, CHECKED, DUE */
 	const char *words; /* what failed, for people; or NULL */
 	union {
 		struct cursor cursor;
 		enum publish_result publish;
-		enum store_result store;    /* FLUSHED */
+		enum store_result store; /* FLUSHED */
 		struct {
 			enum store_result result;
 			const struct loaded *values; /* in the order of load.keys */
 		} load;
-		struct shard_meta meta;     /* CLAIMED, CHECKED, FLUSHED (as it stands when refused) */
+		struct shard_meta meta; /* CLAIMED, CHECKED, FLUSHED (as it stands when refused) */
 		struct {
 			const struct message *messages;
 			unsigned count;
-			int64_t next;           /* read so far: offsets below are taken in */
+			int64_t next; /* read so far: offsets below are taken in */
 			bool at_end;
 		} reference;
 		struct {
@@ -230,7 +236,7 @@ struct broker {
 	void (*take)(void *self, int32_t partition, int64_t until, unsigned max, size_t max_bytes,
 	             struct taken *out);
 	void (*give_back)(void *self, struct taken *);
-	/* Serves the group protocol and puts what comes of it into the inbox. Call at least every second. */
+	/* Serves the group protocol; what comes of it goes to the inbox. At least every second. */
 	void (*poll)(void *self);
 	/* K (stable: waits while a transaction is pending), watermarks, topic id. -> CURSOR */
 	void (*read_cursor)(void *self, int32_t partition, uint64_t ticket);
@@ -242,14 +248,14 @@ struct broker {
 	void (*publish)(void *self, const struct transaction *);
 	/* Ends the open transactions of another transactional.id. -> FENCED */
 	void (*fence)(void *self, int32_t partition, uint64_t ticket, const char *transactional_id);
-	/* A new producer with a fresh transactional.id, after PUBLISH_UNKNOWN and at the start. -> REOPENED */
+	/* A new producer with a fresh id, after PUBLISH_UNKNOWN and at the start. -> REOPENED */
 	void (*reopen)(void *self, uint64_t ticket);
 	/* The current producer's transactional.id, or "". */
 	const char *(*transactional_id)(void *self);
 	/* Appends a control record outside transactions. -> APPENDED */
-	void (*append)(void *self, int32_t partition, uint64_t ticket, struct str key, struct str value,
-	               const struct header *headers, unsigned header_count);
-	/* The records of topic `reference` from an offset on. -> REFERENCE, several times until at_end */
+	void (*append)(void *self, int32_t partition, uint64_t ticket, struct str key,
+	               struct str value, const struct header *headers, unsigned header_count);
+	/* Topic `reference` from an offset on. -> REFERENCE, several times until at_end */
 	void (*read_reference)(void *self, int64_t from, uint64_t ticket);
 	/* Partition count of a topic we produce to (-1: unknown). */
 	int32_t (*partitions)(void *self, struct str topic);
@@ -259,8 +265,8 @@ struct store {
 	void *self;
 	/* A2: writes our name into the meta and returns what stood there before. -> CLAIMED */
 	void (*claim)(void *self, int32_t partition, uint64_t ticket, const char *transactional_id);
-	void (*load)(void *self, const struct load *);   /* -> LOADED */
-	void (*flush)(void *self, const struct flush *); /* -> FLUSHED */
+	void (*load)(void *self, const struct load *);                 /* -> LOADED */
+	void (*flush)(void *self, const struct flush *);               /* -> FLUSHED */
 	void (*check)(void *self, int32_t partition, uint64_t ticket); /* -> CHECKED */
 	/* Removes every key that the shard owns, its meta last. -> WIPED */
 	void (*wipe)(void *self, int32_t partition, int32_t partitions, uint64_t ticket);
@@ -272,7 +278,7 @@ struct store {
 
 struct clock {
 	void *self;
-	int64_t (*now_ms)(void *self); /* monotonic, for intervals and backoff only */
+	int64_t (*now_ms)(void *self);  /* monotonic, for intervals and backoff only */
 	int64_t (*wall_ms)(void *self); /* for timers and logs; never reaches a fold */
 };
 

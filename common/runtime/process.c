@@ -21,8 +21,8 @@
 #define IDLE_TURN_MS 200
 #define TARGETS_RETRY_MS 100
 
-const int64_t duration_bounds_ms[DURATION_BUCKETS - 1] = { 1,   2,   5,    10,   20,   30,   50,   75,
-	                                                       100, 150, 250,  500,  1000, 2500, 10000 };
+const int64_t duration_bounds_ms[DURATION_BUCKETS - 1] = { 1,   2,   5,   10,  20,   30,   50,   75,
+	                                                   100, 150, 250, 500, 1000, 2500, 10000 };
 
 /* A load's keys, kept until its answer came. */
 struct load_call {
@@ -52,7 +52,7 @@ struct process {
 	struct shard_update *updates;
 	unsigned shard_count, shard_room;
 	unsigned next_take; /* where the next round of takes begins */
-	size_t held_bytes; /* of batches */
+	size_t held_bytes;  /* of batches */
 	struct publisher publisher;
 	struct reference_store *reference;
 	bool reading_reference, targets_known, draining;
@@ -101,7 +101,8 @@ static void make_settings(struct process *p)
 	p->batch_setting = (struct batch_setting){
 		.worker = w,
 		.topic = prefixed(p, w->topic),
-		.dead_letter = arena_printf(&p->memory, "%.*s%s.dlq", STR_ARG(p->options.topic_prefix), w->topic),
+		.dead_letter = arena_printf(&p->memory, "%.*s%s.dlq",
+		                            STR_ARG(p->options.topic_prefix), w->topic),
 		.group = arena_printf(&p->memory, "tallyworks-%s", w->name),
 		.source = arena_printf(&p->memory, "/tallyworks/%s", w->name),
 		.targets = p->targets,
@@ -188,7 +189,8 @@ static struct shard *shard_at(struct process *p, int32_t partition)
 		p->shards = realloc(p->shards, room * sizeof(struct shard *));
 		p->updates = realloc(p->updates, room * sizeof(*p->updates));
 		must(p->shards && p->updates);
-		memset(p->shards + p->shard_room, 0, (room - p->shard_room) * sizeof(struct shard *));
+		memset(p->shards + p->shard_room, 0,
+		       (room - p->shard_room) * sizeof(struct shard *));
 		memset(p->updates, 0, room * sizeof(*p->updates));
 		p->shard_room = room;
 	}
@@ -241,8 +243,8 @@ static void send_load(struct process *p, struct shard *s)
 	for (unsigned i = 0; i < c->missing_count; i++) {
 		const struct cell *cell = c->missing[i];
 		call->load.keys[i].hash = cell->entity->form == ENTITY_FIGURES;
-		call->load.keys[i].key =
-			arena_join(&call->memory, (struct str[]){ cell->entity->prefix, cell->id }, 2);
+		call->load.keys[i].key = arena_join(
+			&call->memory, (struct str[]){ cell->entity->prefix, cell->id }, 2);
 	}
 	call->sent_ms = s->load_sent_ms;
 	call->next = p->loads;
@@ -271,7 +273,8 @@ static void send_append(struct process *p, struct shard *s)
 	struct buf value;
 	buf_init(&value, a);
 	struct cloudevent event = {
-		.id = arena_printf(a, "%.*s/%lld", STR_ARG(timer->member), (long long)timer->due_ms),
+		.id = arena_printf(a, "%.*s/%lld", STR_ARG(timer->member),
+		                   (long long)timer->due_ms),
 		.source = p->batch_setting.source,
 		.type = STR("tallyworks.timer.due"),
 		.subject = id,
@@ -287,8 +290,8 @@ static void send_append(struct process *p, struct shard *s)
 	call->timer = (struct timer){ timer->due_ms, arena_str(a, timer->member) };
 	call->next = p->appends;
 	p->appends = call;
-	p->ports.broker.append(p->ports.broker.self, s->partition, call->ticket, arena_str(a, owner),
-	                       buf_str(&value), headers, 2);
+	p->ports.broker.append(p->ports.broker.self, s->partition, call->ticket,
+	                       arena_str(a, owner), buf_str(&value), headers, 2);
 	timers_pop(&s->timers);
 }
 
@@ -364,7 +367,8 @@ static void published(struct process *p, const struct happening *h, int64_t now_
 	p->stats.unknown_outcomes += h->publish == PUBLISH_UNKNOWN;
 	add_duration(&p->stats.transaction, now_ms - p->publisher.begun_ms);
 	publisher_ended(&p->publisher, p->shards, p->shard_count, h->publish, now_ms, p->updates);
-	bool lost = h->publish == PUBLISH_UNKNOWN; /* and with it the name under which shards are claimed */
+	bool lost = h->publish ==
+	            PUBLISH_UNKNOWN; /* and with it the name under which shards are claimed */
 	if (lost)
 		p->shard_setting.transactional_id[0] = '\0';
 	for (unsigned i = 0; i < p->shard_count; i++) {
@@ -448,24 +452,12 @@ static void appended(struct process *p, const struct happening *h)
 static void happened(struct process *p, const struct happening *h, int64_t now_ms)
 {
 	switch (h->kind) {
-	case HAPPENED_REOPENED:
-		reopened(p, h, now_ms);
-		return;
-	case HAPPENED_PUBLISHED:
-		published(p, h, now_ms);
-		return;
-	case HAPPENED_REFERENCE:
-		reference_came(p, h);
-		return;
-	case HAPPENED_FLUSHED:
-		flushed(p, h, now_ms);
-		return;
-	case HAPPENED_LOADED:
-		load_came(p, h, now_ms);
-		return;
-	case HAPPENED_APPENDED:
-		appended(p, h);
-		break;
+	case HAPPENED_REOPENED: reopened(p, h, now_ms); return;
+	case HAPPENED_PUBLISHED: published(p, h, now_ms); return;
+	case HAPPENED_REFERENCE: reference_came(p, h); return;
+	case HAPPENED_FLUSHED: flushed(p, h, now_ms); return;
+	case HAPPENED_LOADED: load_came(p, h, now_ms); return;
+	case HAPPENED_APPENDED: appended(p, h); break;
 	case HAPPENED_ASSIGNED:
 	case HAPPENED_REVOKED:
 	case HAPPENED_LOST:
@@ -475,8 +467,7 @@ static void happened(struct process *p, const struct happening *h, int64_t now_m
 	case HAPPENED_CHECKED:
 	case HAPPENED_WIPED:
 	case HAPPENED_TROUBLE:
-	case HAPPENED_DUE:
-		break;
+	case HAPPENED_DUE: break;
 	}
 	if (h->partition < 0)
 		return;
@@ -533,7 +524,8 @@ static void publish(struct process *p, int64_t now_ms)
 {
 	if (!publish_is_due(p, now_ms))
 		return;
-	const struct transaction *t = publisher_next(&p->publisher, p->shards, p->shard_count, now_ms);
+	const struct transaction *t =
+		publisher_next(&p->publisher, p->shards, p->shard_count, now_ms);
 	if (!t)
 		return;
 	p->stats.batches += t->carried_count;
@@ -624,7 +616,8 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t shard_next_turn(const struct process *p, const struct shard *s, int64_t next)
 {
 	int64_t at = next;
-	bool can_claim = s->state == SHARD_WAITING && !s->carried && p->shard_setting.transactional_id[0];
+	bool can_claim =
+		s->state == SHARD_WAITING && !s->carried && p->shard_setting.transactional_id[0];
 	if (can_claim || s->state == SHARD_REFUSED || (s->flushing && !s->flush_sent))
 		at = earlier(at, s->retry_ms);
 	if ((s->state == SHARD_REFERENCE || s->awaited_pin >= 0) && !p->reading_reference)

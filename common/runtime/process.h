@@ -18,19 +18,20 @@ struct process_options {
 	int64_t flush_interval_ms;     /* 100 */
 	int64_t flush_interval_max_ms; /* 1000: while much changes */
 	int64_t txn_interval_min_ms;   /* 10 */
-	int64_t txn_interval_max_ms;   /* 100: while there is more to fold, transactions wait to be worth it */
-	int64_t idle_check_ms;         /* 1000 */
-	int64_t revoke_flush_ms;       /* 2000 */
-	unsigned batch_records;        /* LIMIT_BATCH_RECORDS */
-	size_t batch_bytes;            /* LIMIT_BATCH_BYTES */
-	unsigned queue_records;        /* LIMIT_QUEUE_RECORDS */
-	size_t cache_bytes;            /* LIMIT_CACHE_BYTES */
-	struct str topic_prefix;       /* put before every topic name, may be empty */
+	int64_t txn_interval_max_ms; /* 100: in a backlog, until one is worth its cost */
+	int64_t idle_check_ms;   /* 1000 */
+	int64_t revoke_flush_ms; /* 2000 */
+	unsigned batch_records;  /* LIMIT_BATCH_RECORDS */
+	size_t batch_bytes;      /* LIMIT_BATCH_BYTES */
+	unsigned queue_records;  /* LIMIT_QUEUE_RECORDS */
+	size_t cache_bytes;      /* LIMIT_CACHE_BYTES */
+	struct str topic_prefix; /* put before every topic name, may be empty */
 };
 void process_options_default(struct process_options *);
 
 struct process;
-struct process *process_new(const struct worker *, const struct ports *, const struct process_options *);
+struct process *process_new(const struct worker *, const struct ports *,
+                            const struct process_options *);
 /* Gives memory back without another word to the ports (as a crash would, but for the memory). */
 void process_free(struct process *);
 
@@ -46,16 +47,16 @@ bool process_is_drained(const struct process *);
 unsigned process_shard_count(const struct process *);
 
 enum shard_state {
-	SHARD_WAITING,    /* A1: an own transaction that carries it must end first */
-	SHARD_CURSOR,     /* A1: reading K */
-	SHARD_CLAIM,      /* A2 */
-	SHARD_FENCE,      /* A2: ending the last owner's transactions */
-	SHARD_WIPE,       /* rebuild: removing its keys */
-	SHARD_REFERENCE,  /* its pin is not read yet */
+	SHARD_WAITING,   /* A1: an own transaction that carries it must end first */
+	SHARD_CURSOR,    /* A1: reading K */
+	SHARD_CLAIM,     /* A2 */
+	SHARD_FENCE,     /* A2: ending the last owner's transactions */
+	SHARD_WIPE,      /* rebuild: removing its keys */
+	SHARD_REFERENCE, /* its pin is not read yet */
 	SHARD_RUNNING,
-	SHARD_PAUSED,     /* the store or the broker is away, or too much is unflushed */
-	SHARD_STOPPING,   /* revoked: the transaction, then the flush, then unassign */
-	SHARD_REFUSED,    /* see words */
+	SHARD_PAUSED,   /* the store or the broker is away, or too much is unflushed */
+	SHARD_STOPPING, /* revoked: the transaction, then the flush, then unassign */
+	SHARD_REFUSED,  /* see words */
 };
 const char *shard_state_name(enum shard_state);
 
@@ -63,15 +64,15 @@ const char *shard_state_name(enum shard_state);
 struct shard_status {
 	int32_t partition;
 	enum shard_state state;
-	const char *words;      /* why refused or paused; "" */
-	int64_t position;       /* folded up to */
-	int64_t input_cursor;   /* R */
-	int64_t output_cursor;  /* K */
-	int64_t log_end;        /* as last seen; -1 unknown */
+	const char *words;     /* why refused or paused; "" */
+	int64_t position;      /* folded up to */
+	int64_t input_cursor;  /* R */
+	int64_t output_cursor; /* K */
+	int64_t log_end;       /* as last seen; -1 unknown */
 	int64_t watermark_ms;
-	int64_t broker_ms;      /* broker time of the last folded record */
+	int64_t broker_ms; /* broker time of the last folded record */
 	int64_t reference_pin;
-	int64_t since_ms;       /* in this state, monotonic */
+	int64_t since_ms; /* in this state, monotonic */
 	uint32_t logic_version;
 	uint64_t output_number; /* seq at K */
 	unsigned dirty;         /* unflushed writes */
@@ -88,8 +89,8 @@ struct durations {
 struct process_stats {
 	uint64_t records, events, applied, skipped, rejected[REASON_COUNT];
 	uint64_t outputs, suppressed;
-	uint64_t batches, transactions, aborts, unknown_outcomes, flushes, flush_refusals, writes, loads,
-		loaded_keys, claims, rebuilds, timers;
+	uint64_t batches, transactions, aborts, unknown_outcomes, flushes, flush_refusals, writes,
+		loads, loaded_keys, claims, rebuilds, timers;
 	uint64_t cache_entities, dirty_writes, memory_bytes;
 	struct durations batch, transaction, flush, load;
 };

@@ -43,7 +43,8 @@ static void gather(struct publisher *p, struct shard *const *shards, unsigned co
                    int64_t now_ms)
 {
 	for (unsigned i = 0; i < count; i++) {
-		if (!shards[i] || !shards[i]->owned || (shards[i]->carried && shards[i]->carried->carried))
+		if (!shards[i] || !shards[i]->owned ||
+		    (shards[i]->carried && shards[i]->carried->carried))
 			continue;
 		struct batch *b = shard_next_batch(shards[i], eager, now_ms);
 		if (b)
@@ -93,7 +94,8 @@ void publisher_ended(struct publisher *p, struct shard *const *shards, unsigned 
 	for (unsigned i = 0; i < carried; i++) {
 		int32_t partition = p->carried[i].partition;
 		must((unsigned)partition < count);
-		shard_published(shards[partition], p->batches[i], result, now_ms, &updates[partition]);
+		shard_published(shards[partition], p->batches[i], result, now_ms,
+		                &updates[partition]);
 	}
 	if (result == PUBLISH_COMMITTED) {
 		p->aborts = 0;

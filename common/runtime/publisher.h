@@ -13,7 +13,7 @@
 #include "common/runtime/shard.h"
 
 enum publisher_state {
-	PUBLISHER_CLOSED,  /* there is no producer; it has to be opened */
+	PUBLISHER_CLOSED, /* there is no producer; it has to be opened */
 	PUBLISHER_OPENING,
 	PUBLISHER_IDLE,
 	PUBLISHER_BUSY,
@@ -22,12 +22,12 @@ enum publisher_state {
 struct publisher {
 	enum publisher_state state;
 	struct transaction transaction;
-	struct carried *carried;   /* [partition count] */
-	struct batch **batches;    /* the same order */
+	struct carried *carried; /* [partition count] */
+	struct batch **batches;  /* the same order */
 	unsigned room;
 	uint64_t ticket;
 	int64_t begun_ms, retry_ms;
-	unsigned aborts;           /* in a row */
+	unsigned aborts; /* in a row */
 };
 
 void publisher_init(struct publisher *);

@@ -8,25 +8,29 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define BARE_BATCH_MS 200       /* how long a batch that only moves the position may wait */
+#define BARE_BATCH_MS 200 /* how long a batch that only moves the position may wait */
 #define KEPT_RETRY_MS 100
 #define NOT_OURS "R in Redis is not ours"
 
 const char *shard_state_name(enum shard_state state)
 {
 	static const char *const names[] = {
-		[SHARD_WAITING] = "waiting",     [SHARD_CURSOR] = "cursor",   [SHARD_CLAIM] = "claim",
-		[SHARD_FENCE] = "fence",         [SHARD_WIPE] = "wipe",       [SHARD_REFERENCE] = "reference",
-		[SHARD_RUNNING] = "running",     [SHARD_PAUSED] = "paused",   [SHARD_STOPPING] = "stopping",
-		[SHARD_REFUSED] = "refused",
+		[SHARD_WAITING] = "waiting",   [SHARD_CURSOR] = "cursor",
+		[SHARD_CLAIM] = "claim",       [SHARD_FENCE] = "fence",
+		[SHARD_WIPE] = "wipe",         [SHARD_REFERENCE] = "reference",
+		[SHARD_RUNNING] = "running",   [SHARD_PAUSED] = "paused",
+		[SHARD_STOPPING] = "stopping", [SHARD_REFUSED] = "refused",
 	};
 	return names[state];
 }
 
 void shard_init(struct shard *s, struct shard_setting *setting, int32_t partition)
 {
-	*s = (struct shard){ .setting = setting, .partition = partition, .input_cursor = -1,
-		                 .awaited_pin = -1, .log_end = -1 };
+	*s = (struct shard){ .setting = setting,
+		             .partition = partition,
+		             .input_cursor = -1,
+		             .awaited_pin = -1,
+		             .log_end = -1 };
 	cache_init(&s->cache, setting->options->cache_bytes);
 	timers_init(&s->timers);
 	chunk_init(&s->chunk);
@@ -281,7 +285,8 @@ struct flush_call *shard_next_flush(struct shard *s, int64_t now_ms)
 	return s->flushing;
 }
 
-void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms,
+                   struct shard_update *u)
 {
 	struct flush_call *call = s->flushing;
 	if (!call || call->flush.ticket != h->ticket)
@@ -313,7 +318,8 @@ void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms, s
 		let_go(s, u);
 	} else {
 		s->setting->stats->flush_refusals++;
-		shard_restart(s, h->store == STORE_REFUSED ? NOT_OURS : "a flush had no answer", 0, now_ms, u);
+		shard_restart(s, h->store == STORE_REFUSED ? NOT_OURS : "a flush had no answer", 0,
+		              now_ms, u);
 	}
 	flush_call_free(call);
 }
@@ -350,7 +356,8 @@ static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
 	shard_set_state(s, SHARD_STOPPING, now_ms);
 }
 
-static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+static void loaded(struct shard *s, const struct happening *h, int64_t now_ms,
+                   struct shard_update *u)
 {
 	if (h->ticket != s->load_ticket || !s->load_ticket)
 		return;
@@ -377,8 +384,9 @@ static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, s
 		log_error("entity_unreadable", LOG_STR("topic", s->setting->batches->topic),
 		          LOG_INT("partition", s->partition),
 		          LOG_TEXT("entity", c->missing[i]->entity->name), LOG_END);
-		snprintf(s->words, sizeof(s->words), "an entity in Redis is not what this build writes: "
-		                                     "remove the shard's meta key to have it rebuilt");
+		snprintf(s->words, sizeof(s->words),
+		         "an entity in Redis is not what this build writes: "
+		         "remove the shard's meta key to have it rebuilt");
 		shard_drop(s, u);
 		s->retry_ms = now_ms + 5000;
 		shard_set_state(s, SHARD_REFUSED, now_ms);
@@ -388,7 +396,8 @@ static void loaded(struct shard *s, const struct happening *h, int64_t now_ms, s
 	shard_fold(s, now_ms, u);
 }
 
-static void checked(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+static void checked(struct shard *s, const struct happening *h, int64_t now_ms,
+                    struct shard_update *u)
 {
 	if (h->ticket != s->check_ticket || !s->check_ticket)
 		return;
@@ -418,12 +427,14 @@ static void due_read(struct shard *s, const struct happening *h)
 		s->timers.horizon_ms = last_ms;
 }
 
-static void trouble(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+static void trouble(struct shard *s, const struct happening *h, int64_t now_ms,
+                    struct shard_update *u)
 {
 	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED)
 		return;
 	shard_drop(s, u);
-	snprintf(s->words, sizeof(s->words), "the log cannot be read: %s", h->words ? h->words : "");
+	snprintf(s->words, sizeof(s->words), "the log cannot be read: %s",
+	         h->words ? h->words : "");
 	log_error("shard_refused", LOG_STR("topic", s->setting->batches->topic),
 	          LOG_INT("partition", s->partition), LOG_TEXT("reason", s->words), LOG_END);
 	s->retry_ms = now_ms + 5000;
@@ -439,7 +450,8 @@ static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
 	shard_restart(s, "assigned", 0, now_ms, u);
 }
 
-void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms,
+                    struct shard_update *u)
 {
 	if (h->kind == HAPPENED_ASSIGNED) {
 		assigned(s, now_ms, u);
@@ -448,9 +460,7 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, 
 	if (!s->owned)
 		return;
 	switch (h->kind) {
-	case HAPPENED_REVOKED:
-		stop(s, now_ms, u);
-		break;
+	case HAPPENED_REVOKED: stop(s, now_ms, u); break;
 	case HAPPENED_LOST:
 		s->lost = true;
 		let_go(s, u);
@@ -458,21 +468,11 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, 
 	case HAPPENED_CLAIMED:
 	case HAPPENED_FENCED:
 	case HAPPENED_CURSOR:
-	case HAPPENED_WIPED:
-		shard_claim_step(s, h, now_ms, u);
-		break;
-	case HAPPENED_LOADED:
-		loaded(s, h, now_ms, u);
-		break;
-	case HAPPENED_FLUSHED:
-		shard_flushed(s, h, now_ms, u);
-		break;
-	case HAPPENED_CHECKED:
-		checked(s, h, now_ms, u);
-		break;
-	case HAPPENED_DUE:
-		due_read(s, h);
-		break;
+	case HAPPENED_WIPED: shard_claim_step(s, h, now_ms, u); break;
+	case HAPPENED_LOADED: loaded(s, h, now_ms, u); break;
+	case HAPPENED_FLUSHED: shard_flushed(s, h, now_ms, u); break;
+	case HAPPENED_CHECKED: checked(s, h, now_ms, u); break;
+	case HAPPENED_DUE: due_read(s, h); break;
 	case HAPPENED_APPENDED:
 		if (h->ticket != s->append_ticket)
 			break;
@@ -480,14 +480,11 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms, 
 		if (!rc_ok(h->rc))
 			s->append_ms = now_ms + TIMER_RETRY_MS;
 		break;
-	case HAPPENED_TROUBLE:
-		trouble(s, h, now_ms, u);
-		break;
+	case HAPPENED_TROUBLE: trouble(s, h, now_ms, u); break;
 	case HAPPENED_ASSIGNED:
 	case HAPPENED_PUBLISHED:
 	case HAPPENED_REOPENED:
-	case HAPPENED_REFERENCE:
-		break;
+	case HAPPENED_REFERENCE: break;
 	}
 }
 
@@ -499,8 +496,8 @@ static void tick_timers(struct shard *s, int64_t now_ms, int64_t wall_ms, struct
 {
 	const struct timer *first = timers_first(&s->timers);
 	bool due = first && first->due_ms <= wall_ms;
-	if (due && s->caught_up && !s->appending && !s->setting->draining && now_ms >= s->append_ms &&
-	    s->standing.position >= s->output_cursor) {
+	if (due && s->caught_up && !s->appending && !s->setting->draining &&
+	    now_ms >= s->append_ms && s->standing.position >= s->output_cursor) {
 		s->appending = true;
 		s->append_ticket = ++s->setting->last_ticket;
 		u->asks |= ASK_APPEND;
@@ -553,8 +550,8 @@ void shard_tick(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_u
 
 bool shard_is_quiet(const struct shard *s)
 {
-	return !s->owned || (!s->chunk.busy && !s->carried && !s->ready && !s->open && !s->gathering.batches &&
-	                     !s->flushing && !s->flush_due);
+	return !s->owned || (!s->chunk.busy && !s->carried && !s->ready && !s->open &&
+	                     !s->gathering.batches && !s->flushing && !s->flush_due);
 }
 
 void shard_status_of(const struct shard *s, struct shard_status *out)

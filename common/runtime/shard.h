@@ -70,49 +70,49 @@ struct shard {
 	bool owned, lost, revoking;
 	enum shard_state state;
 	char words[200];
-	int64_t since_ms, retry_ms;   /* monotonic; retry: when to try again, 0: now */
-	unsigned failures;            /* in a row, for the backoff */
+	int64_t since_ms, retry_ms; /* monotonic; retry: when to try again, 0: now */
+	unsigned failures;          /* in a row, for the backoff */
 	_Atomic uint32_t epoch;
-	uint64_t ticket;              /* of the answer that the claim waits for */
+	uint64_t ticket; /* of the answer that the claim waits for */
 
-	struct shard_meta meta;       /* as found when claiming */
-	char unfenced[META_TEXT_BYTES]; /* the owner before, its transactions not ended yet; "" */
+	struct shard_meta meta;          /* as found when claiming */
+	char unfenced[META_TEXT_BYTES];  /* the owner before, its transactions not ended yet; "" */
 	struct cursor_metadata metadata; /* at K */
-	int64_t output_cursor;        /* K */
-	int64_t input_cursor;         /* R; -1: absent in Redis */
-	struct standing standing;     /* folded up to */
-	struct standing flushed;      /* as it was at R */
-	uint64_t output_number;       /* of the last output folded */
+	int64_t output_cursor;           /* K */
+	int64_t input_cursor;            /* R; -1: absent in Redis */
+	struct standing standing;        /* folded up to */
+	struct standing flushed;         /* as it was at R */
+	uint64_t output_number;          /* of the last output folded */
 	int64_t log_end;
 	bool caught_up;
 
 	struct cache cache;
 	struct timers timers;
 	bool appending;
-	bool due_wanted;              /* the due-time index is to be read (again) */
-	int64_t due_after;            /* but not before R is there: what the timers left out is in it */
+	bool due_wanted;   /* the due-time index is to be read (again) */
+	int64_t due_after; /* but not before R is there: what the timers left out is in it */
 	int64_t due_asked_ms, append_ms; /* when it was read; no append before */
 	uint64_t due_ticket, append_ticket;
 
 	struct chunk chunk;
-	uint64_t load_ticket;         /* 0: no load under way */
+	uint64_t load_ticket;              /* 0: no load under way */
 	int64_t load_sent_ms, load_cursor; /* R when it was sent */
-	int64_t awaited_pin;          /* the fold stands before a marker of this pin; -1 */
+	int64_t awaited_pin;               /* the fold stands before a marker of this pin; -1 */
 	int64_t awaited_since_ms;
 
-	struct batch *carried;        /* in a transaction, or to go into one again */
-	struct batch *ready;          /* sealed, waiting */
-	struct batch *open;           /* being folded */
-	struct gathering gathering;   /* committed, becoming the next flush */
+	struct batch *carried;                 /* in a transaction, or to go into one again */
+	struct batch *ready;                   /* sealed, waiting */
+	struct batch *open;                    /* being folded */
+	struct gathering gathering;            /* committed, becoming the next flush */
 	struct batch *settled, **settled_last; /* committed, the next flush is full */
-	unsigned settled_pairs;       /* of those */
+	unsigned settled_pairs;                /* of those */
 	struct flush_call *flushing;
-	bool flush_sent;              /* false: kept, to be sent again */
-	bool flush_due;               /* R is to be written even if nothing changed */
+	bool flush_sent; /* false: kept, to be sent again */
+	bool flush_due;  /* R is to be written even if nothing changed */
 	bool release_sent;
 	int64_t flushed_ms, checked_ms, stopping_ms;
 	uint64_t check_ticket;
-	int64_t check_cursor;         /* R when the check was sent */
+	int64_t check_cursor; /* R when the check was sent */
 };
 
 void shard_init(struct shard *, struct shard_setting *, int32_t partition);
@@ -122,7 +122,8 @@ void shard_release(struct shard *);
 void shard_restart(struct shard *, const char *why, int64_t delay_ms, int64_t now_ms,
                    struct shard_update *);
 /* Goes on with what the answer allows; late answers (other tickets) are ignored. */
-void shard_happened(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
+void shard_happened(struct shard *, const struct happening *, int64_t now_ms,
+                    struct shard_update *);
 /* Time passed, the reference store grew, or a transaction ended: go on where possible. */
 void shard_tick(struct shard *, int64_t now_ms, int64_t wall_ms, struct shard_update *);
 
@@ -150,7 +151,8 @@ void shard_status_of(const struct shard *, struct shard_status *);
 /* Inside the protocol (shard*.c only). */
 void shard_set_state(struct shard *, enum shard_state, int64_t now_ms);
 void shard_drop(struct shard *, struct shard_update *);
-void shard_claim_step(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
+void shard_claim_step(struct shard *, const struct happening *, int64_t now_ms,
+                      struct shard_update *);
 void shard_claim_tick(struct shard *, int64_t now_ms, struct shard_update *);
 void shard_flushed(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
 /* Seals it and gives it the metadata that K will have after it. */

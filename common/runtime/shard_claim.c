@@ -26,12 +26,14 @@ static void await(struct shard *s, enum shard_state state, unsigned ask, int64_t
 	u->asks |= ask;
 }
 
-static void retry_later(struct shard *s, const char *what, const struct happening *h, int64_t now_ms)
+static void retry_later(struct shard *s, const char *what, const struct happening *h,
+                        int64_t now_ms)
 {
 	int64_t wait = RETRY_FIRST_MS << (s->failures < 6 ? s->failures : 6);
 	s->failures++;
 	s->retry_ms = now_ms + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
-	snprintf(s->words, sizeof(s->words), "%s: %s", what, h->words ? h->words : rc_code_text(h->rc.code));
+	snprintf(s->words, sizeof(s->words), "%s: %s", what,
+	         h->words ? h->words : rc_code_text(h->rc.code));
 	log_warn("claim_failed", LOG_STR("topic", s->setting->batches->topic),
 	         LOG_INT("partition", s->partition), LOG_TEXT("step", what),
 	         LOG_TEXT("error", h->words ? h->words : rc_code_text(h->rc.code)), LOG_END);
@@ -46,13 +48,14 @@ static void refuse(struct shard *s, int64_t now_ms)
 	shard_set_state(s, SHARD_REFUSED, now_ms);
 }
 
-#define REFUSE(s, now, ...)                                   \
-	do {                                                      \
+#define REFUSE(s, now, ...)                                            \
+	do {                                                           \
 		snprintf((s)->words, sizeof((s)->words), __VA_ARGS__); \
-		refuse((s), (now));                                   \
+		refuse((s), (now));                                    \
 	} while (0)
 
-static void claimed(struct shard *s, const struct happening *h, int64_t now_ms, struct shard_update *u)
+static void claimed(struct shard *s, const struct happening *h, int64_t now_ms,
+                    struct shard_update *u)
 {
 	s->meta = h->meta;
 	const char *before = s->meta.released ? "" : s->meta.claimer;
@@ -70,19 +73,19 @@ static void set_start(struct shard *s, bool rebuild)
 {
 	const struct cursor_metadata *k = &s->metadata;
 	s->standing = (struct standing){ .position = k->origin,
-		                             .pin = k->first_pin,
-		                             .logic = k->first_logic,
-		                             .watermark_ms = INT64_MIN,
-		                             .broker_ms = 0 };
+		                         .pin = k->first_pin,
+		                         .logic = k->first_logic,
+		                         .watermark_ms = INT64_MIN,
+		                         .broker_ms = 0 };
 	s->input_cursor = -1;
 	if (rebuild)
 		return;
 	s->input_cursor = s->meta.input_cursor;
 	s->standing = (struct standing){ .position = s->meta.input_cursor,
-		                             .pin = s->meta.reference_pin,
-		                             .logic = s->meta.logic_version,
-		                             .watermark_ms = s->meta.watermark_ms,
-		                             .broker_ms = s->meta.broker_ms };
+		                         .pin = s->meta.reference_pin,
+		                         .logic = s->meta.logic_version,
+		                         .watermark_ms = s->meta.watermark_ms,
+		                         .broker_ms = s->meta.broker_ms };
 }
 
 /* False: refused, words say what to do. */
@@ -90,29 +93,38 @@ static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t no
 {
 	uint32_t written = s->meta.state == META_WHOLE ? s->meta.logic_version : 0;
 	if (c->compacted)
-		REFUSE(s, now_ms, "the input topic is compacted or unlike cleanup.policy=delete: records may "
-		                  "be gone; set cleanup.policy=delete and run tallyctl repair");
+		REFUSE(s, now_ms,
+		       "the input topic is compacted or unlike cleanup.policy=delete: records may "
+		       "be gone; set cleanup.policy=delete and run tallyctl repair");
 	else if (!c->exists)
-		REFUSE(s, now_ms, "the group has no committed offset here: for a new installation run "
-		                  "tallyctl topics create, otherwise tallyctl repair");
+		REFUSE(s, now_ms,
+		       "the group has no committed offset here: for a new installation run "
+		       "tallyctl topics create, otherwise tallyctl repair");
 	else if (!cursor_metadata_parse(c->metadata, &s->metadata))
-		REFUSE(s, now_ms, "the committed offset's metadata is not ours (moved by hand?): run "
-		                  "tallyctl repair");
-	else if (s->metadata.topic_id[0] && c->topic_id.len && !str_eq_c(c->topic_id, s->metadata.topic_id))
-		REFUSE(s, now_ms, "the input topic was made anew (its id is not the one the shard began "
-		                  "with): restore it, or start over with tallyctl topics create");
+		REFUSE(s, now_ms,
+		       "the committed offset's metadata is not ours (moved by hand?): run "
+		       "tallyctl repair");
+	else if (s->metadata.topic_id[0] && c->topic_id.len &&
+	         !str_eq_c(c->topic_id, s->metadata.topic_id))
+		REFUSE(s, now_ms,
+		       "the input topic was made anew (its id is not the one the shard began "
+		       "with): restore it, or start over with tallyctl topics create");
 	else if (s->metadata.logic > s->setting->worker->logic_version ||
 	         written > s->setting->worker->logic_version)
-		REFUSE(s, now_ms, "this build knows logic version %" PRIu32 ", the shard is at %" PRIu32
-		                  ": start a newer build", s->setting->worker->logic_version,
+		REFUSE(s, now_ms,
+		       "this build knows logic version %" PRIu32 ", the shard is at %" PRIu32
+		       ": start a newer build",
+		       s->setting->worker->logic_version,
 		       s->metadata.logic > written ? s->metadata.logic : written);
 	else if (c->partitions <= s->partition)
-		REFUSE(s, now_ms, "the topic has %d partitions and this is number %d: its partition count "
-		                  "is not known, or it was made anew", (int)c->partitions,
-		       (int)s->partition);
+		REFUSE(s, now_ms,
+		       "the topic has %d partitions and this is number %d: its partition count "
+		       "is not known, or it was made anew",
+		       (int)c->partitions, (int)s->partition);
 	else if (s->meta.state == META_WHOLE && s->meta.partitions != c->partitions)
-		REFUSE(s, now_ms, "the topic has %d partitions, the shard was written with %" PRId64
-		                  ": a topic's partition count is fixed for life",
+		REFUSE(s, now_ms,
+		       "the topic has %d partitions, the shard was written with %" PRId64
+		       ": a topic's partition count is fixed for life",
 		       (int)c->partitions, s->meta.partitions);
 	else
 		return true;
@@ -122,16 +134,19 @@ static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t no
 static bool positions_fit(struct shard *s, const struct cursor *c, int64_t now_ms)
 {
 	if (s->input_cursor > c->output_cursor)
-		REFUSE(s, now_ms, "R %" PRId64 " in Redis is above K %" PRId64
-		                  " in Kafka (the group was moved back?): run tallyctl repair",
+		REFUSE(s, now_ms,
+		       "R %" PRId64 " in Redis is above K %" PRId64
+		       " in Kafka (the group was moved back?): run tallyctl repair",
 		       s->input_cursor, c->output_cursor);
 	else if (s->standing.position < c->log_start)
-		REFUSE(s, now_ms, "the log begins at %" PRId64 ", the shard has to read from %" PRId64
-		                  ": restore a newer Redis copy or a longer log",
+		REFUSE(s, now_ms,
+		       "the log begins at %" PRId64 ", the shard has to read from %" PRId64
+		       ": restore a newer Redis copy or a longer log",
 		       c->log_start, s->standing.position);
 	else if (c->output_cursor > c->log_end || s->standing.position > c->log_end)
-		REFUSE(s, now_ms, "the log ends at %" PRId64 ", below R %" PRId64 " or K %" PRId64
-		                  ": records are lost or the topic was made anew",
+		REFUSE(s, now_ms,
+		       "the log ends at %" PRId64 ", below R %" PRId64 " or K %" PRId64
+		       ": records are lost or the topic was made anew",
 		       c->log_end, s->standing.position, c->output_cursor);
 	else
 		return true;
@@ -157,7 +172,8 @@ static void start(struct shard *s, int64_t now_ms, struct shard_update *u)
 	shard_set_state(s, SHARD_RUNNING, now_ms);
 	log_info("shard_running", LOG_STR("topic", s->setting->batches->topic),
 	         LOG_INT("partition", s->partition), LOG_INT("offset", s->standing.position),
-	         LOG_INT("output_cursor", s->output_cursor), LOG_INT("pin", s->standing.pin), LOG_END);
+	         LOG_INT("output_cursor", s->output_cursor), LOG_INT("pin", s->standing.pin),
+	         LOG_END);
 	u->asks |= ASK_START | ASK_DUE;
 }
 
@@ -192,26 +208,19 @@ void shard_claim_step(struct shard *s, const struct happening *h, int64_t now_ms
 		return;
 	}
 	switch (s->state) {
-	case SHARD_CLAIM:
-		claimed(s, h, now_ms, u);
-		break;
+	case SHARD_CLAIM: claimed(s, h, now_ms, u); break;
 	case SHARD_FENCE:
 		s->unfenced[0] = '\0';
 		await(s, SHARD_CURSOR, ASK_CURSOR, now_ms, u);
 		break;
-	case SHARD_CURSOR:
-		cursor_read(s, h, now_ms, u);
-		break;
-	case SHARD_WIPE:
-		start(s, now_ms, u);
-		break;
+	case SHARD_CURSOR: cursor_read(s, h, now_ms, u); break;
+	case SHARD_WIPE: start(s, now_ms, u); break;
 	case SHARD_WAITING:
 	case SHARD_REFERENCE:
 	case SHARD_RUNNING:
 	case SHARD_PAUSED:
 	case SHARD_STOPPING:
-	case SHARD_REFUSED:
-		break;
+	case SHARD_REFUSED: break;
 	}
 }
 

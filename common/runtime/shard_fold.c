@@ -33,7 +33,8 @@ bool view_exists(const struct view *v, unsigned n)
 	if (cell->entity->form == ENTITY_DOCUMENT)
 		return cell->exists;
 	for (unsigned f = 0; f < type->field_count; f++) {
-		if (*(const int64_t *)(const void *)((const char *)cell->record + type->fields[f].offset))
+		if (*(const int64_t *)(const void *)((const char *)cell->record +
+		                                     type->fields[f].offset))
 			return true;
 	}
 	return false;
@@ -66,8 +67,9 @@ void *view_push(struct view *v, unsigned n, struct list *list, size_t item_size)
 static struct batch *open_batch(struct shard *s, int64_t now_ms)
 {
 	if (!s->open)
-		s->open = batch_new(s->setting->batches, s->partition, atomic_load(&s->epoch), &s->standing,
-		                    s->output_number, s->standing.position < s->output_cursor, now_ms);
+		s->open = batch_new(s->setting->batches, s->partition, atomic_load(&s->epoch),
+		                    &s->standing, s->output_number,
+		                    s->standing.position < s->output_cursor, now_ms);
 	return s->open;
 }
 
@@ -111,8 +113,8 @@ static void count_item(struct shard *s, struct batch *b, const struct message *m
 	s->setting->stats->records++;
 }
 
-static void refuse_item(struct shard *s, struct batch *b, const struct item *item, enum reason reason,
-                        const char *path)
+static void refuse_item(struct shard *s, struct batch *b, const struct item *item,
+                        enum reason reason, const char *path)
 {
 	s->setting->stats->rejected[reason]++;
 	batch_refuse(b, &(struct refused){ .message = item->message,
@@ -132,7 +134,8 @@ static void mark_changed(struct shard *s, struct batch *b, const struct item *it
 	}
 }
 
-static void finish_verdict(struct shard *s, struct batch *b, struct item *item, struct verdict verdict)
+static void finish_verdict(struct shard *s, struct batch *b, struct item *item,
+                           struct verdict verdict)
 {
 	struct process_stats *stats = s->setting->stats;
 	switch (verdict.kind) {
@@ -142,12 +145,8 @@ static void finish_verdict(struct shard *s, struct batch *b, struct item *item, 
 		if (item->event.has_time && item->event.time_ms > s->standing.watermark_ms)
 			s->standing.watermark_ms = item->event.time_ms;
 		break;
-	case VERDICT_SKIP:
-		stats->skipped++;
-		break;
-	case VERDICT_REJECT:
-		refuse_item(s, b, item, verdict.reason, verdict.note);
-		break;
+	case VERDICT_SKIP: stats->skipped++; break;
+	case VERDICT_REJECT: refuse_item(s, b, item, verdict.reason, verdict.note); break;
 	}
 }
 
@@ -172,7 +171,8 @@ static void fold_timer(struct shard *s, struct batch *b, struct item *item, int6
 	    !s->setting->worker->on_timer)
 		return;
 	if (due->due_ms <= item->event.broker_ms) {
-		cell->due_ms = -1; /* it rang: the same instant again, in one batch, is a new entry */
+		cell->due_ms =
+			-1; /* it rang: the same instant again, in one batch, is a new entry */
 		fold_event(s, b, item, s->setting->worker->on_timer);
 	} else if (!b->suppressed) { /* the broker's clock is behind ours: again, later */
 		struct str member[] = { due->kind, STR("/"), due->id };
@@ -200,15 +200,17 @@ static bool fold_reference(struct shard *s, const struct item *item, int64_t now
 		s->standing.pin = marker->pin;
 	else
 		log_warn("marker_ignored", LOG_STR("topic", s->setting->batches->topic),
-		         LOG_INT("partition", s->partition), LOG_INT("offset", item->message->offset),
-		         LOG_INT("pin", marker->pin), LOG_END);
+		         LOG_INT("partition", s->partition),
+		         LOG_INT("offset", item->message->offset), LOG_INT("pin", marker->pin),
+		         LOG_END);
 	return true;
 }
 
 static void fold_logic(struct shard *s, const struct item *item)
 {
 	const struct tallyworks_logic_advanced *order = item->event.data;
-	if (str_eq_c(order->worker, s->setting->worker->name) && order->version > s->standing.logic &&
+	if (str_eq_c(order->worker, s->setting->worker->name) &&
+	    order->version > s->standing.logic &&
 	    order->version <= s->setting->worker->logic_version)
 		s->standing.logic = (uint32_t)order->version;
 }
@@ -221,21 +223,12 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 	must_set_position(s->setting->batches->topic.ptr, s->partition, item->message->offset);
 	count_item(s, b, item->message);
 	switch (item->kind) {
-	case ITEM_EVENT:
-		fold_event(s, b, item, item->input->fold);
-		break;
-	case ITEM_BAD:
-		refuse_item(s, b, item, item->fault.reason, item->fault.path);
-		break;
-	case ITEM_TIMER:
-		fold_timer(s, b, item, now_ms);
-		break;
-	case ITEM_LOGIC:
-		fold_logic(s, item);
-		break;
+	case ITEM_EVENT: fold_event(s, b, item, item->input->fold); break;
+	case ITEM_BAD: refuse_item(s, b, item, item->fault.reason, item->fault.path); break;
+	case ITEM_TIMER: fold_timer(s, b, item, now_ms); break;
+	case ITEM_LOGIC: fold_logic(s, item); break;
 	case ITEM_REFERENCE:
-	case ITEM_IGNORED:
-		break;
+	case ITEM_IGNORED: break;
 	}
 	return true;
 }
@@ -279,9 +272,9 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 	struct chunk *c = &s->chunk;
 	if (!c->busy || s->load_ticket)
 		return;
-	struct intake_setting intake = { s->setting->worker, s->setting->batches->topic, s->partition,
-		                             s->partitions, s->metadata.skipped,
-		                             s->metadata.skipped_count };
+	struct intake_setting intake = { s->setting->worker,  s->setting->batches->topic,
+		                         s->partition,        s->partitions,
+		                         s->metadata.skipped, s->metadata.skipped_count };
 	for (;;) {
 		for (; c->folded < c->item_count; c->folded++) {
 			if (fold_item(s, &c->items[c->folded], now_ms))
@@ -292,7 +285,8 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 		}
 		if (c->decoded == c->taken.count)
 			break;
-		struct reference reference = { s->setting->reference, s->standing.pin, s->standing.logic };
+		struct reference reference = { s->setting->reference, s->standing.pin,
+			                       s->standing.logic };
 		chunk_decode(c, &intake, &s->cache, &reference);
 		if (c->missing_count) {
 			close_step(s);
@@ -308,8 +302,7 @@ bool shard_wants_records(const struct shard *s, int64_t *until)
 	*until = s->standing.position < s->output_cursor ? s->output_cursor : INT64_MAX;
 	/* In a rebuild R is written first: a load that is compared with no R proves nothing. */
 	return s->owned && s->state == SHARD_RUNNING && s->input_cursor >= 0 && !s->chunk.busy &&
-	       !s->ready &&
-	       s->settled_pairs < SETTLED_PAIRS_MOST;
+	       !s->ready && s->settled_pairs < SETTLED_PAIRS_MOST;
 }
 
 void shard_taken(struct shard *s, int64_t now_ms, struct shard_update *u)

@@ -26,7 +26,8 @@ enum verdict_kind { VERDICT_APPLY, VERDICT_SKIP, VERDICT_REJECT };
 struct verdict {
 	enum verdict_kind kind;
 	enum reason reason; /* REJECT: to the DLQ under this code */
-	const char *note;   /* SKIP: why, a literal; REJECT: JSON pointer of the failing field, a literal */
+	const char *
+		note; /* SKIP: why, a literal; REJECT: JSON pointer of the failing field, a literal */
 };
 
 #define APPLY ((struct verdict){ VERDICT_APPLY, REASON_NONE, NULL })
@@ -37,7 +38,7 @@ struct verdict {
 
 enum entity_form {
 	ENTITY_DOCUMENT, /* a Redis string holding the record as JSON */
-	ENTITY_FIGURES,  /* a Redis hash of integers; the record has only zero-absent int64_t fields */
+	ENTITY_FIGURES, /* a Redis hash of integers; the record has only zero-absent int64_t fields */
 };
 
 /* A kind of state that a worker owns. One entity lives at Redis key `prefix + id`. */
@@ -45,7 +46,7 @@ struct entity {
 	const char *name;               /* "order" */
 	const struct record_type *type; /* generated from schemas/state */
 	enum entity_form form;
-	struct str prefix;              /* "order:" */
+	struct str prefix; /* "order:" */
 	/* The message key whose shard owns the entity with this id. */
 	struct str (*owner)(struct str id);
 	/* When the runtime shall append a timer for it, ms since 1970; 0: never. NULL: no timers. */
@@ -86,7 +87,7 @@ enum output_form {
 
 struct output {
 	const char *topic;
-	const char *type;               /* CloudEvents type; for internal topics the entry's name */
+	const char *type; /* CloudEvents type; for internal topics the entry's name */
 	enum output_form form;
 	const struct record_type *data;
 	/* OUTPUT_SUMMED */
@@ -149,8 +150,8 @@ struct redis_key {
 	const char *pattern; /* "lines:<payee>:<month>" */
 	const char *type;    /* string, hash, sorted set */
 	const char *words;
-	struct str prefix;   /* "lines:" */
-	/* The message key whose shard owns the key (prefix already cut off); NULL: shared or never removed. */
+	struct str prefix; /* "lines:" */
+	/* The message key whose shard owns it (prefix cut off); NULL: shared or never removed. */
 	struct str (*owner)(struct str rest);
 };
 
@@ -161,10 +162,10 @@ struct worker {
 	const char *topic; /* the single input topic */
 	bool internal;     /* the topic carries blocks of entries of inputs[0].type */
 	uint32_t logic_version;
-	const struct input *inputs;            /* ends with type NULL */
-	const struct entity *const *entities;  /* ends with NULL */
-	const struct output *const *outputs;   /* ends with NULL */
-	const struct redis_key *keys;          /* derived keys; ends with pattern NULL */
+	const struct input *inputs;           /* ends with type NULL */
+	const struct entity *const *entities; /* ends with NULL */
+	const struct output *const *outputs;  /* ends with NULL */
+	const struct redis_key *keys;         /* derived keys; ends with pattern NULL */
 	/* A timer's event: event.data is struct tallyworks_timer_due; NULL: no timers. */
 	fold_fn *on_timer;
 };

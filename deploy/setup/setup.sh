@@ -125,7 +125,8 @@ part_packages() {
 	local java
 	java=$(java_major)
 	[ "${java:-0}" -ge $JAVA_MIN ] ||
-		die packages "java is version ${java:-unknown}, Kafka $KAFKA_VERSION needs $JAVA_MIN or later"
+		die packages \
+			"java is version ${java:-unknown}, Kafka $KAFKA_VERSION needs $JAVA_MIN or later"
 	say packages "ok (${#wanted[@]} Debian packages, java $java)"
 }
 
@@ -280,7 +281,8 @@ part_rdkafka() {
 	rdkafka_fit "$version" ||
 		die rdkafka "the archive has $version; needed is $RDKAFKA_MIN or later, not $RDKAFKA_BAD"
 	# 2.14.2 asks for curl's header even when curl is off (#ifdef of a macro that is 0).
-	sed -i 's/^#ifdef WITH_OAUTHBEARER_OIDC/#if WITH_OAUTHBEARER_OIDC/' "$dir/src/src/rdkafka_conf.c"
+	sed -i 's/^#ifdef WITH_OAUTHBEARER_OIDC/#if WITH_OAUTHBEARER_OIDC/' \
+		"$dir/src/src/rdkafka_conf.c"
 	# Cyrus SASL off: it would only add Kerberos. SCRAM needs OpenSSL alone, PLAIN nothing.
 	logged rdkafka cmake -S "$dir/src" -B "$dir/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 		-DCMAKE_INSTALL_PREFIX="$PREFIX" -DCMAKE_INSTALL_LIBDIR=lib \

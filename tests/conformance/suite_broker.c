@@ -47,7 +47,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* ---- waiting ---------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------- */
 
 static void open_process(unsigned process)
 {
@@ -119,7 +119,7 @@ static void await_assigned(unsigned process, unsigned count)
 		happening_release(await(process, HAPPENED_ASSIGNED, -1));
 }
 
-/* ---- calls -------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------- */
 
 static const char *reopen(unsigned process)
 {
@@ -130,7 +130,8 @@ static const char *reopen(unsigned process)
 	assert_true(rc_ok(h->rc));
 	happening_release(h);
 	return arena_printf(&memory, "%s",
-	                    rig->port[process].transactional_id(rig->port[process].self)).ptr;
+	                    rig->port[process].transactional_id(rig->port[process].self))
+	        .ptr;
 }
 
 /* A process alone in the group, with a producer. */
@@ -197,15 +198,16 @@ static enum publish_result publish(unsigned process, struct shard_part *parts, u
 
 static struct shard_part part_of(int64_t next_offset, struct str metadata)
 {
-	struct shard_part part = {
-		.partition = -1, .next_offset = next_offset, .metadata = metadata
-	};
+	struct shard_part part = { .partition = -1,
+		                   .next_offset = next_offset,
+		                   .metadata = metadata };
 
 	atomic_init(&part.epoch_now, 7);
 	return part;
 }
 
-static void add_output(struct shard_part *part, struct str topic, int32_t partition, const char *value)
+static void add_output(struct shard_part *part, struct str topic, int32_t partition,
+                       const char *value)
 {
 	part->outgoing[part->count++] = (struct outgoing){
 		.form = OUTGOING_CLOUDEVENT,
@@ -248,13 +250,13 @@ static void expect_output(int32_t partition, unsigned count, const char *const *
 		assert_true(str_eq_c(messages[i].value, values[i]));
 }
 
-/* ---- taking ---------------------------------------------------------------------------- */
+/* ---- taking ---------------------------------------------------------------- */
 
 static void append_numbered(int32_t partition, unsigned from, unsigned count)
 {
 	for (unsigned i = from; i < from + count; i++)
-		rig->append(rig, rig->input, partition, STR("key"), arena_printf(&memory, "v%u", i), NULL,
-		            0);
+		rig->append(rig, rig->input, partition, STR("key"), arena_printf(&memory, "v%u", i),
+		            NULL, 0);
 }
 
 static struct taken take(int32_t partition, int64_t until, unsigned max, size_t max_bytes)
@@ -498,7 +500,7 @@ static void test_start_out_of_range(void **state)
 	expect_records(0, NO_LIMIT, 0, 2);
 }
 
-/* ---- cursor and transactions -------------------------------------------------------------- */
+/* ---- cursor and transactions ----------------------------------------------- */
 
 static void test_cursor_of_nothing(void **state)
 {
@@ -619,7 +621,7 @@ static void test_many_transactions(void **state)
 	assert_true(read_cursor(0, 0).output_cursor == 10);
 }
 
-/* ---- producers -------------------------------------------------------------------------------- */
+/* ---- producers ------------------------------------------------------------- */
 
 static void test_ids_are_fresh(void **state)
 {
@@ -681,7 +683,7 @@ static void test_fence(void **state)
 	assert_string_not_equal(reopen(0), id);
 }
 
-/* ---- reference, timers, topics ------------------------------------------------------------------ */
+/* ---- reference, timers, topics --------------------------------------------- */
 
 static void expect_reference(int64_t from, unsigned first, unsigned count)
 {
@@ -714,8 +716,8 @@ static void test_reference(void **state)
 	await_assigned(0, PARTITIONS);
 	expect_reference(0, 0, 0);
 	for (unsigned i = 0; i < 50; i++)
-		rig->append(rig, rig->reference, 0, STR("unit:u"), arena_printf(&memory, "r%u", i), NULL,
-		            0);
+		rig->append(rig, rig->reference, 0, STR("unit:u"), arena_printf(&memory, "r%u", i),
+		            NULL, 0);
 	expect_reference(0, 0, 50);
 	expect_reference(40, 40, 10);
 	expect_reference(50, 50, 0);
@@ -757,7 +759,7 @@ static void test_partitions(void **state)
 	assert_true(rig->port[0].partitions(rig->port[0].self, STR("tally.no-such-topic")) < 0);
 }
 
-/* ---- the group -------------------------------------------------------------------------------------- */
+/* ---- the group ------------------------------------------------------------- */
 
 /* A second member gets a partition only after the first one let it go. */
 static void test_rebalance(void **state)

@@ -33,12 +33,11 @@ static struct str id_is_owner(struct str id)
 	return id;
 }
 
-static const struct entity doc_entity = {
-	"doc", &no_fields, ENTITY_DOCUMENT, STR_INIT("doc:"), id_is_owner, NULL
-};
-static const struct entity sum_entity = {
-	"sum", &no_fields, ENTITY_FIGURES, STR_INIT("sum:"), id_is_owner, NULL
-};
+static const struct entity doc_entity = { "doc",           &no_fields,
+	                                  ENTITY_DOCUMENT, STR_INIT("doc:"),
+	                                  id_is_owner,     NULL };
+static const struct entity sum_entity = { "sum",       &no_fields, ENTITY_FIGURES, STR_INIT("sum:"),
+	                                  id_is_owner, NULL };
 static const struct entity *const entities[] = { &doc_entity, &sum_entity, NULL };
 static const struct redis_key keys[] = {
 	{ "list:<id>", "hash", "for the suite", STR_INIT("list:"), id_is_owner },
@@ -167,9 +166,11 @@ static enum store_result flush_writes(unsigned process, int32_t partition, int64
 static struct write write_of(enum write_kind kind, struct str key, const struct pair *pairs,
                              unsigned count)
 {
-	return (struct write){
-		.kind = kind, .key = key, .key_hash = hash64(key), .pairs = pairs, .pair_count = count
-	};
+	return (struct write){ .kind = kind,
+		               .key = key,
+		               .key_hash = hash64(key),
+		               .pairs = pairs,
+		               .pair_count = count };
 }
 
 static struct str look(struct str key, struct str name)
@@ -185,7 +186,8 @@ static void expect_text(struct str key, struct str name, struct str value)
 
 	assert_int_equal(found.ptr != NULL, value.ptr != NULL);
 	if (!str_eq(found, value))
-		fail_msg("%.*s: \"%.*s\", not \"%.*s\"", STR_ARG(key), STR_ARG(found), STR_ARG(value));
+		fail_msg("%.*s: \"%.*s\", not \"%.*s\"", STR_ARG(key), STR_ARG(found),
+		         STR_ARG(value));
 }
 
 static void put_value(int32_t partition, int64_t expect, int64_t cursor, struct str key,
@@ -389,7 +391,8 @@ static void test_scores(void **state)
 	struct str key = STR("shared:board");
 	struct pair first[] = { { STR_INIT("p1"), STR_INIT("100") },
 		                { STR_INIT("p2"), STR_INIT("-5") } };
-	struct pair second[] = { { STR_INIT("p1"), STR_INIT("70") }, { STR_INIT("p2"), { NULL, 0 } } };
+	struct pair second[] = { { STR_INIT("p1"), STR_INIT("70") },
+		                 { STR_INIT("p2"), { NULL, 0 } } };
 	struct write w[2] = { write_of(WRITE_SCORES, key, first, 2),
 		              write_of(WRITE_SCORES, key, second, 2) };
 
@@ -471,7 +474,8 @@ static void test_load(void **state)
 		               key_in(0, "sum:", 2), key_in(0, "doc:", 3) };
 	bool hash[] = { false, true, false, true, false };
 	struct pair text = { ABSENT, STR_INIT("{\"a\":1}") }, empty = { ABSENT, STR_INIT("") };
-	struct pair fields[] = { { STR_INIT("b"), STR_INIT("2") }, { STR_INIT("a"), STR_INIT("1") } };
+	struct pair fields[] = { { STR_INIT("b"), STR_INIT("2") },
+		                 { STR_INIT("a"), STR_INIT("1") } };
 	struct write w[] = { write_of(WRITE_VALUE, names[0], &text, 1),
 		             write_of(WRITE_FIELDS, names[1], fields, 2),
 		             write_of(WRITE_VALUE, names[4], &empty, 1) };
@@ -560,7 +564,8 @@ static void wipe(unsigned process, int32_t partition)
 {
 	struct happening *h;
 
-	rig->port[process].wipe(rig->port[process].self, partition, CONFORMANCE_PARTITIONS, ++ticket);
+	rig->port[process].wipe(rig->port[process].self, partition, CONFORMANCE_PARTITIONS,
+	                        ++ticket);
 	h = answer(process, HAPPENED_WIPED);
 	assert_true(rc_ok(h->rc));
 	happening_release(h);

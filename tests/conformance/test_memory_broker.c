@@ -57,8 +57,9 @@ static void open_process(struct broker_rig *rig, unsigned process)
 
 	m->parties[process] = (struct memory_party){ .number = process };
 	rig->inbox[process] = inbox_new();
-	m->members[process] = memory_member_new(m->broker, &m->parties[process], rig->inbox[process],
-	                                        STR("tallyworks-conformance"), rig->reference);
+	m->members[process] =
+		memory_member_new(m->broker, &m->parties[process], rig->inbox[process],
+	                          STR("tallyworks-conformance"), rig->reference);
 	rig->port[process] = memory_member_port(m->members[process]);
 }
 

@@ -238,9 +238,8 @@ class Process:
         """The background thread learns of the group's state; the fold thread polls it later."""
         world = self.world
         if self.member not in world.members:
-            if self.known[1] is not None:
-                self.known = (self.member, None)
-                self.events = [('lost', None)]
+            self.known = (self.member, None)
+            self.events = [('lost', None)]
             return
         self.known = (self.member, world.generation)
         for shard in range(SHARDS):

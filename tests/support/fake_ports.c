@@ -159,11 +159,12 @@ static int64_t wall_ms(void *self)
 
 void fake_init(struct fake_ports *f)
 {
-	*f = (struct fake_ports){ .now_ms = 1000000, .wall_ms = 5000, .transactional_id = "me",
-		                      .partitions = 2 };
+	*f = (struct fake_ports){
+		.now_ms = 1000000, .wall_ms = 5000, .transactional_id = "me", .partitions = 2
+	};
 	f->ports = (struct ports){
-		.broker = { f, take, give_back, poll_group, read_cursor, start, unassign, publish, fence,
-		            reopen, transactional_id, append, read_reference, partitions },
+		.broker = { f, take, give_back, poll_group, read_cursor, start, unassign, publish,
+		            fence, reopen, transactional_id, append, read_reference, partitions },
 		.store = { f, claim, load, flush, check, wipe, try_offset, read_due },
 		.clock = { f, now_ms, wall_ms },
 		.inbox = inbox_new(),
@@ -189,8 +190,8 @@ const struct fake_call *fake_expect(struct fake_ports *f, const char *name, int3
 	if (!call)
 		fail_msg("%s was not called", name);
 	if (strcmp(call->name, name) != 0 || call->partition != partition)
-		fail_msg("%s of %d was called, not %s of %d", call->name, (int)call->partition, name,
-		         (int)partition);
+		fail_msg("%s of %d was called, not %s of %d", call->name, (int)call->partition,
+		         name, (int)partition);
 	return call;
 }
 

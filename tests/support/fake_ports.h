@@ -18,8 +18,8 @@ struct fake_call {
 	const char *name; /* of the port's function */
 	int32_t partition;
 	uint64_t ticket;
-	int64_t number;   /* start: offset; read_reference: from; read_due: max; wipe: partitions */
-	char text[64];    /* claim, fence: transactional id; append: key */
+	int64_t number; /* start: offset; read_reference: from; read_due: max; wipe: partitions */
+	char text[64];  /* claim, fence: transactional id; append: key */
 	const struct transaction *transaction;
 	const struct load *load;
 	const struct flush *flush;

@@ -16,14 +16,22 @@ void rig_init(struct rig *r, const struct worker *worker)
 	r->reference = reference_store_new();
 	for (unsigned t = 0; t < 3; t++)
 		r->targets[t] = (struct target){ worker->outputs[t],
-			                             str_from_c(worker->outputs[t]->topic), 2 };
-	r->batches = (struct batch_setting){ worker, STR("in"), STR("in.dlq"), STR("tallyworks-tiny"),
-		                                 STR("/tallyworks/tiny"), r->targets, 3,
-		                                 &r->held_bytes };
-	r->setting = (struct shard_setting){ .worker = worker, .options = &r->options,
-		                                 .batches = &r->batches, .reference = r->reference,
-		                                 .reference_end_ms = INT64_MIN / 2, .stats = &r->stats,
-		                                 .transactional_id = "me" };
+			                         str_from_c(worker->outputs[t]->topic), 2 };
+	r->batches = (struct batch_setting){ worker,
+		                             STR("in"),
+		                             STR("in.dlq"),
+		                             STR("tallyworks-tiny"),
+		                             STR("/tallyworks/tiny"),
+		                             r->targets,
+		                             3,
+		                             &r->held_bytes };
+	r->setting = (struct shard_setting){ .worker = worker,
+		                             .options = &r->options,
+		                             .batches = &r->batches,
+		                             .reference = r->reference,
+		                             .reference_end_ms = INT64_MIN / 2,
+		                             .stats = &r->stats,
+		                             .transactional_id = "me" };
 	for (int32_t p = 0; p < RIG_SHARDS; p++) {
 		shard_init(&r->shards[p], &r->setting, p);
 		r->list[p] = &r->shards[p];
@@ -90,40 +98,43 @@ unsigned rig_assign(struct rig *r, int32_t partition)
 
 unsigned rig_claimed(struct rig *r, int32_t partition, const struct rig_claim *c)
 {
-	struct happening *h = rig_happening(HAPPENED_CLAIMED, partition, r->shards[partition].ticket);
-	h->meta = (struct shard_meta){ .state = c->torn              ? META_TORN
-		                                    : c->input_cursor < 0 ? META_ABSENT
-		                                                          : META_WHOLE,
-		                           .input_cursor = c->input_cursor,
-		                           .logic_version = c->logic ? c->logic : 1,
-		                           .reference_pin = c->pin ? c->pin : -1,
-		                           .watermark_ms = c->watermark_ms,
-		                           .partitions = 3,
-		                           .released = c->released,
-		                           .trying = -1 };
+	struct happening *h =
+		rig_happening(HAPPENED_CLAIMED, partition, r->shards[partition].ticket);
+	h->meta = (struct shard_meta){ .state = c->torn               ? META_TORN
+		                                : c->input_cursor < 0 ? META_ABSENT
+		                                                      : META_WHOLE,
+		                       .input_cursor = c->input_cursor,
+		                       .logic_version = c->logic ? c->logic : 1,
+		                       .reference_pin = c->pin ? c->pin : -1,
+		                       .watermark_ms = c->watermark_ms,
+		                       .partitions = 3,
+		                       .released = c->released,
+		                       .trying = -1 };
 	snprintf(h->meta.claimer, sizeof(h->meta.claimer), "%s", c->claimer ? c->claimer : "");
 	return rig_happened(r, h);
 }
 
 unsigned rig_cursor(struct rig *r, int32_t partition, const struct rig_claim *c)
 {
-	struct happening *h = rig_happening(HAPPENED_CURSOR, partition, r->shards[partition].ticket);
+	struct happening *h =
+		rig_happening(HAPPENED_CURSOR, partition, r->shards[partition].ticket);
 	struct str ours = arena_printf(&h->memory, RIG_METADATA, c->output_number,
 	                               c->skipped ? c->skipped : "");
 	h->cursor = (struct cursor){ .exists = !c->no_cursor,
-		                         .output_cursor = c->output_cursor,
-		                         .metadata = c->metadata ? str_from_c(c->metadata) : ours,
-		                         .log_start = c->log_start,
-		                         .log_end = c->log_end ? c->log_end : 1000000,
-		                         .topic_id = str_from_c(c->topic_id ? c->topic_id : "T"),
-		                         .partitions = c->partitions ? c->partitions : 3,
-		                         .compacted = c->compacted };
+		                     .output_cursor = c->output_cursor,
+		                     .metadata = c->metadata ? str_from_c(c->metadata) : ours,
+		                     .log_start = c->log_start,
+		                     .log_end = c->log_end ? c->log_end : 1000000,
+		                     .topic_id = str_from_c(c->topic_id ? c->topic_id : "T"),
+		                     .partitions = c->partitions ? c->partitions : 3,
+		                     .compacted = c->compacted };
 	return rig_happened(r, h);
 }
 
 unsigned rig_due(struct rig *r, int32_t partition, const struct due_entry *entries, unsigned count)
 {
-	struct happening *h = rig_happening(HAPPENED_DUE, partition, r->shards[partition].due_ticket);
+	struct happening *h =
+		rig_happening(HAPPENED_DUE, partition, r->shards[partition].due_ticket);
 	h->due.entries = entries;
 	h->due.count = count;
 	return rig_happened(r, h);

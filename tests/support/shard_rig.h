@@ -46,16 +46,16 @@ unsigned rig_assign(struct rig *, int32_t partition);
 
 /* What Redis and Kafka say at a claim. */
 struct rig_claim {
-	int64_t input_cursor;  /* -1: no meta */
+	int64_t input_cursor; /* -1: no meta */
 	int64_t output_cursor;
 	int output_number;
-	const char *claimer;   /* of the meta; NULL: "" */
+	const char *claimer; /* of the meta; NULL: "" */
 	bool released, torn, no_cursor, compacted;
-	int64_t log_start, log_end; /* log_end 0: far away */
-	uint32_t logic;        /* of the meta; 0: 1 */
-	int64_t pin;           /* of the meta; 0: -1 */
-	int32_t partitions;    /* 0: 1 */
-	const char *topic_id;  /* NULL: "T" */
+	int64_t log_start, log_end;     /* log_end 0: far away */
+	uint32_t logic;                 /* of the meta; 0: 1 */
+	int64_t pin;                    /* of the meta; 0: -1 */
+	int32_t partitions;             /* 0: 1 */
+	const char *topic_id;           /* NULL: "T" */
 	const char *metadata, *skipped; /* of K; NULL: ours, with output_number */
 	int64_t watermark_ms;
 };

@@ -8,26 +8,33 @@
 
 struct tiny_seen tiny_seen;
 
-#define TEXT(s, n) \
-	{ FIELD_NAME(#n), .kind = FIELD_STRING, .required = true, .offset = offsetof(struct s, n), \
-	  .has = -1, .min = 1, .max = 64 }
-#define NUMBER(s, n) \
-	{ FIELD_NAME(#n), .kind = FIELD_INT, .zero_absent = true, .offset = offsetof(struct s, n), \
-	  .has = -1, .min = INT64_MIN, .max = INT64_MAX }
-#define TYPE(s, n, f) \
-	const struct record_type s##_type = { .name = (n), .size = sizeof(struct s), .fields = (f), \
-		                                  .field_count = sizeof(f) / sizeof((f)[0]) }
+#define TEXT(s, n)                                                                              \
+	{                                                                                       \
+		FIELD_NAME(#n), .kind = FIELD_STRING, .required = true,                         \
+				.offset = offsetof(struct s, n), .has = -1, .min = 1, .max = 64 \
+	}
+#define NUMBER(s, n)                                                                          \
+	{                                                                                     \
+		FIELD_NAME(#n), .kind = FIELD_INT, .zero_absent = true,                       \
+				.offset = offsetof(struct s, n), .has = -1, .min = INT64_MIN, \
+				.max = INT64_MAX                                              \
+	}
+#define TYPE(s, n, f)                                                   \
+	const struct record_type s##_type = { .name = (n),              \
+		                              .size = sizeof(struct s), \
+		                              .fields = (f),            \
+		                              .field_count = sizeof(f) / sizeof((f)[0]) }
 
 static const struct field deposit_fields[] = { TEXT(deposit, account), NUMBER(deposit, amount),
-	                                           NUMBER(deposit, due_ms) };
+	                                       NUMBER(deposit, due_ms) };
 TYPE(deposit, "deposit", deposit_fields);
 
 static const struct field account_fields[] = {
 	TEXT(account, account),
 	NUMBER(account, balance),
 	NUMBER(account, due_ms),
-	{ FIELD_NAME("held"), .kind = FIELD_LIST, .offset = offsetof(struct account, held), .has = -1,
-	  .max = 1000, .type = &deposit_type },
+	{ FIELD_NAME("held"), .kind = FIELD_LIST, .offset = offsetof(struct account, held),
+	  .has = -1, .max = 1000, .type = &deposit_type },
 };
 TYPE(account, "account", account_fields);
 
@@ -43,13 +50,20 @@ static int64_t due_ms(const void *record)
 }
 
 const struct entity account_entity = {
-	.name = "account", .type = &account_type, .form = ENTITY_DOCUMENT,
-	.prefix = STR_INIT("account:"), .owner = owner_is_id, .due_ms = due_ms,
+	.name = "account",
+	.type = &account_type,
+	.form = ENTITY_DOCUMENT,
+	.prefix = STR_INIT("account:"),
+	.owner = owner_is_id,
+	.due_ms = due_ms,
 };
 
 const struct entity tally_entity = {
-	.name = "tally", .type = &tally_type, .form = ENTITY_FIGURES,
-	.prefix = STR_INIT("tally:"), .owner = owner_is_id,
+	.name = "tally",
+	.type = &tally_type,
+	.form = ENTITY_FIGURES,
+	.prefix = STR_INIT("tally:"),
+	.owner = owner_is_id,
 };
 
 static uint64_t move_hash(const void *row)
@@ -69,8 +83,8 @@ static void move_add(void *into, const void *row)
 
 const struct output noted_output = { "notes", "noted", OUTPUT_EVENT, &move_type, 0, 0, 0 };
 const struct output moves_output = { "moves", "move", OUTPUT_BLOCK, &move_type, 0, 0, 0 };
-const struct output sums_output = { "sums", "sum", OUTPUT_SUMMED, &move_type, move_hash, move_same,
-	                                move_add };
+const struct output sums_output = { "sums",    "sum",     OUTPUT_SUMMED, &move_type,
+	                            move_hash, move_same, move_add };
 
 /* ---- folds ----------------------------------------------------------------------- */
 
@@ -86,8 +100,10 @@ static void put_out(const struct event *e, struct effects *out, struct str accou
 {
 	struct move move = { account, amount };
 	effects_emit(out, &noted_output,
-	             &(struct emission){ .key = account, .id = e->id.ptr ? e->id : STR("entry"),
-	                                 .time_ms = 5, .traceparent = e->traceparent,
+	             &(struct emission){ .key = account,
+	                                 .id = e->id.ptr ? e->id : STR("entry"),
+	                                 .time_ms = 5,
+	                                 .traceparent = e->traceparent,
 	                                 .data = &move });
 	effects_entry(out, &moves_output, account, &move);
 	effects_sum(out, &sums_output, account, &move);
@@ -163,12 +179,26 @@ static const struct output *const outputs[] = { &noted_output, &moves_output, &s
 static const struct redis_key keys[] = { { 0 } };
 
 const struct worker tiny_worker = {
-	.name = "tiny", .words = "balances", .topic = "in", .logic_version = 3, .inputs = inputs,
-	.entities = entities, .outputs = outputs, .keys = keys, .on_timer = on_timer,
+	.name = "tiny",
+	.words = "balances",
+	.topic = "in",
+	.logic_version = 3,
+	.inputs = inputs,
+	.entities = entities,
+	.outputs = outputs,
+	.keys = keys,
+	.on_timer = on_timer,
 };
 const struct worker tiny_block_worker = {
-	.name = "tiny", .words = "balances", .topic = "in", .internal = true, .logic_version = 3,
-	.inputs = block_inputs, .entities = entities, .outputs = outputs, .keys = keys,
+	.name = "tiny",
+	.words = "balances",
+	.topic = "in",
+	.internal = true,
+	.logic_version = 3,
+	.inputs = block_inputs,
+	.entities = entities,
+	.outputs = outputs,
+	.keys = keys,
 	.on_timer = on_timer,
 };
 
@@ -176,17 +206,21 @@ const struct worker tiny_block_worker = {
 
 static struct message message_of(struct arena *a, int64_t offset, const char *key, struct str value)
 {
-	return (struct message){ .offset = offset, .broker_ms = 1000 + offset,
-		                     .key = arena_str(a, str_from_c(key)), .value = value };
+	return (struct message){ .offset = offset,
+		                 .broker_ms = 1000 + offset,
+		                 .key = arena_str(a, str_from_c(key)),
+		                 .value = value };
 }
 
 struct message tiny_event(struct arena *a, int64_t offset, const char *type, const char *account,
                           int64_t amount, int64_t due)
 {
-	struct str value = arena_printf(a,
+	struct str value = arena_printf(
+		a,
 		"{\"specversion\":\"1.0\",\"id\":\"e%lld\",\"source\":\"/bank\",\"type\":\"%s\","
 		"\"time\":\"2026-01-01T00:00:00Z\",\"data\":{\"account\":\"%s\",\"amount\":%lld,"
-		"\"due_ms\":%lld}}", (long long)offset, type, account, (long long)amount, (long long)due);
+		"\"due_ms\":%lld}}",
+		(long long)offset, type, account, (long long)amount, (long long)due);
 	return message_of(a, offset, account, value);
 }
 
@@ -199,8 +233,10 @@ struct message tiny_control(struct arena *a, int64_t offset, const char *type, c
 {
 	static const struct header headers[] = { { STR_INIT("tw-control"), STR_INIT("1") } };
 	struct str value = arena_printf(a,
-		"{\"specversion\":\"1.0\",\"id\":\"c%lld\",\"source\":\"/tallyworks/tiny\",\"type\":\"%s\","
-		"\"data\":{%s}}", (long long)offset, type, data);
+	                                "{\"specversion\":\"1.0\",\"id\":\"c%lld\",\"source\":\"/"
+	                                "tallyworks/tiny\",\"type\":\"%s\","
+	                                "\"data\":{%s}}",
+	                                (long long)offset, type, data);
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.ptr[i] == '\'')
 			((char *)(uintptr_t)value.ptr)[i] = '"';
@@ -225,8 +261,8 @@ struct message tiny_block(struct arena *a, int64_t offset, unsigned count,
 	struct buf text;
 	buf_init(&text, a);
 	for (unsigned i = 0; i < count; i++)
-		buf_printf(&text, "%c{\"account\":\"%s\",\"amount\":%lld}", i ? ',' : '[', accounts[i],
-		           (long long)amounts[i]);
+		buf_printf(&text, "%c{\"account\":\"%s\",\"amount\":%lld}", i ? ',' : '[',
+		           accounts[i], (long long)amounts[i]);
 	buf_put(&text, count ? STR("]") : STR("[]"));
 	struct message m = message_of(a, offset, "block", buf_str(&text));
 	m.key = str_of(NULL, 0);

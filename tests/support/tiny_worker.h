@@ -25,7 +25,10 @@ struct account {
 	struct str account;
 	int64_t balance;
 	int64_t due_ms;
-	struct { struct deposit *items; uint32_t count, room; } held; /* those above 1000 */
+	struct {
+		struct deposit *items;
+		uint32_t count, room;
+	} held; /* those above 1000 */
 };
 
 struct tally {

@@ -14,12 +14,17 @@
 const struct worker *const workers[] = { &tiny_worker, NULL };
 
 static const struct target targets[] = { { &noted_output, STR_INIT("x.notes"), 4 },
-	                                     { &moves_output, STR_INIT("x.moves"), 4 },
-	                                     { &sums_output, STR_INIT("x.sums"), 4 } };
+	                                 { &moves_output, STR_INIT("x.moves"), 4 },
+	                                 { &sums_output, STR_INIT("x.sums"), 4 } };
 static size_t held_bytes;
-static const struct batch_setting setting = { &tiny_worker, STR_INIT("in"), STR_INIT("in.dlq"),
-	                                          STR_INIT("group"), STR_INIT("/tallyworks/tiny"),
-	                                          targets, 3, &held_bytes };
+static const struct batch_setting setting = { &tiny_worker,
+	                                      STR_INIT("in"),
+	                                      STR_INIT("in.dlq"),
+	                                      STR_INIT("group"),
+	                                      STR_INIT("/tallyworks/tiny"),
+	                                      targets,
+	                                      3,
+	                                      &held_bytes };
 static const struct standing before = { .position = 10 };
 
 static struct batch *new_batch(bool suppressed)
@@ -139,8 +144,8 @@ static void a_suppressed_batch_only_writes(void **state)
 	struct move move = { STR("a"), 1 };
 	entry(b, &moves_output, "a", 1);
 	entry(b, &sums_output, "a", 1);
-	effects_emit(&effects, &noted_output, &(struct emission){ .key = STR("a"), .id = STR("i"),
-	                                                          .data = &move });
+	effects_emit(&effects, &noted_output,
+	             &(struct emission){ .key = STR("a"), .id = STR("i"), .data = &move });
 	batch_refuse(b, &(struct refused){ .message = &m, .value = m.value, .offset = 12 });
 	effects_refuse_held(&effects, &(struct held_refusal){ .raw = STR("y") });
 	effects_set(&effects, STR("k"), STR("v"));
@@ -161,18 +166,29 @@ static void a_refusal_carries_everything(void **state)
 	struct batch *b = new_batch(false);
 	char *name = strdup("their-header"), *value = strdup("{bad");
 	struct header theirs[] = { { str_from_c(name), { NULL, 0 } } };
-	struct message m = { .offset = 15, .key = STR("k"), .value = str_from_c(value),
-		                 .headers = theirs, .header_count = 1 };
-	batch_refuse(b, &(struct refused){ .message = &m, .value = m.value, .offset = 15,
-	                                   .reason = REASON_NOT_JSON, .path = "/data/amount" });
+	struct message m = { .offset = 15,
+		             .key = STR("k"),
+		             .value = str_from_c(value),
+		             .headers = theirs,
+		             .header_count = 1 };
+	batch_refuse(b, &(struct refused){ .message = &m,
+	                                   .value = m.value,
+	                                   .offset = 15,
+	                                   .reason = REASON_NOT_JSON,
+	                                   .path = "/data/amount" });
 	free(name);
 	free(value);
 	const struct outgoing *out = only(b, OUTGOING_DEAD_LETTER);
 	static const char *const expected[][2] = {
-		{ "tw-src", "in/2/15" }, { "tw-seq", "6" }, { "__dlq.errors.topic", "in" },
-		{ "__dlq.errors.partition", "2" }, { "__dlq.errors.offset", "15" },
-		{ "__dlq.errors.group", "group" }, { "kafka_dlt-original-topic", "in" },
-		{ "tw-reason", "not_json" }, { "tw-path", "/data/amount" },
+		{ "tw-src", "in/2/15" },
+		{ "tw-seq", "6" },
+		{ "__dlq.errors.topic", "in" },
+		{ "__dlq.errors.partition", "2" },
+		{ "__dlq.errors.offset", "15" },
+		{ "__dlq.errors.group", "group" },
+		{ "kafka_dlt-original-topic", "in" },
+		{ "tw-reason", "not_json" },
+		{ "tw-path", "/data/amount" },
 	};
 	for (size_t i = 0; i < COUNT_OF(expected); i++)
 		assert_str(outgoing_header(out, expected[i][0]), expected[i][1]);

@@ -68,7 +68,8 @@ static void used_ones_get_a_second_chance(void **state)
 		unsigned count = 0;
 		size_t bytes = 0;
 		for (struct cell *cell = cache.newest; cell; cell = cell->older, count++) {
-			if (rng_below(50) == 0 && cell->counted < 3000) { /* it grows with its entity */
+			if (rng_below(50) == 0 &&
+			    cell->counted < 3000) { /* it grows with its entity */
 				arena_alloc(&cell->memory, rng_below(300));
 				cache_count(&cache, cell);
 			}
@@ -83,8 +84,9 @@ static void used_ones_get_a_second_chance(void **state)
 static void documents_are_read_back(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", "{", "[]", "{}", "{\"account\":5}",
-		                               "{\"account\":\"a\",\"balance\":\"1\"}" };
+	static const char *const bad[] = {
+		"", "{", "[]", "{}", "{\"account\":5}", "{\"account\":\"a\",\"balance\":\"1\"}"
+	};
 	struct cache cache;
 	struct arena scratch;
 	arena_init(&scratch, 1024);
@@ -102,9 +104,9 @@ static void documents_are_read_back(void **state)
 	assert_int_equal(cell->due_ms, 9);
 	assert_true(cell->loaded && cell->exists);
 	for (unsigned i = 0; i < COUNT_OF(bad); i++)
-		assert_false(cell_load(get(&cache, i + 1),
-		                       &(struct loaded){ .exists = true, .value = str_from_c(bad[i]) },
-		                       &scratch));
+		assert_false(cell_load(
+			get(&cache, i + 1),
+			&(struct loaded){ .exists = true, .value = str_from_c(bad[i]) }, &scratch));
 	cell = get(&cache, 50);
 	assert_true(cell_load(cell, &(struct loaded){ 0 }, &scratch));
 	assert_false(cell->exists);
@@ -117,7 +119,7 @@ static void figures_are_read_back(void **state)
 {
 	(void)state;
 	struct pair pairs[] = { { STR_INIT("count"), STR_INIT("-9223372036854775808") },
-		                    { STR_INIT("newer"), STR_INIT("x") } };
+		                { STR_INIT("newer"), STR_INIT("x") } };
 	struct loaded loaded = { .exists = true, .pairs = pairs, .pair_count = 2 };
 	struct cache cache;
 	struct arena scratch;

@@ -12,11 +12,12 @@ static void what_went_comes_back(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 2000; round++) {
 		struct cursor_metadata m = { .output_number = rng_next() >> 1,
-			                         .origin = (int64_t)(rng_next() >> 1),
-			                         .first_pin = rng_between(-1, INT32_MAX),
-			                         .first_logic = (uint32_t)rng_next(),
-			                         .logic = (uint32_t)rng_next(),
-			                         .skipped_count = (unsigned)rng_below(LIMIT_SKIPPED + 1) };
+			                     .origin = (int64_t)(rng_next() >> 1),
+			                     .first_pin = rng_between(-1, INT32_MAX),
+			                     .first_logic = (uint32_t)rng_next(),
+			                     .logic = (uint32_t)rng_next(),
+			                     .skipped_count =
+			                             (unsigned)rng_below(LIMIT_SKIPPED + 1) };
 		struct cursor_metadata back;
 		char text[LIMIT_METADATA_BYTES];
 		rng_fill(m.topic_id, rng_below(sizeof(m.topic_id)), STR("abcXYZ09-_"));
@@ -42,11 +43,15 @@ static void foreign_text_is_refused(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {
-		"", " ", "tw1", "tw2 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=",
+		"",
+		" ",
+		"tw1",
+		"tw2 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=",
 		"tw1 seq=-1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=",
 		"tw1 seq=1 origin=-1 topic=- pin=-1 first=1 logic=1 skipped=",
 		"tw1 seq=1 origin=0 topic pin=-1 first=1 logic=1 skipped=",
-		"tw1 seq=1 origin=0 topic=0123456789012345678901234567890123456789012345678 pin=-1 first=1 "
+		"tw1 seq=1 origin=0 topic=0123456789012345678901234567890123456789012345678 pin=-1 "
+		"first=1 "
 		"logic=1 skipped=",
 		"tw1 seq=1 origin=0 topic=- pin=-2 first=1 logic=1 skipped=",
 		"tw1 seq=1 origin=0 topic=- pin=-1 first=4294967296 logic=1 skipped=",

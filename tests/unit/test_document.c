@@ -107,7 +107,7 @@ static void reads_records(void **state)
 		&f,
 		"{\"records\": [\n"
 		" {\"kind\": \"company\", \"company_id\": \"all\", \"timezone\": "
-	        "\"Asia/Shanghai\",\n"
+		"\"Asia/Shanghai\",\n"
 		"  \"currency\": \"CNY\"},\n"
 		" {\"kind\": \"team\", \"unit_id\": \"T1\"},\n"
 		" {\"kind\": \"person\", \"payee_id\": \"P1\", \"team_id\": \"T1\", \"level\": 2,\n"
@@ -209,7 +209,7 @@ static void dates_need_a_zone(void **state)
 	assert_str(
 		buf_str(&f.findings.errors),
 		"a.json:1, record 1: /valid_from: a date needs the company's time zone: publish "
-	        "the "
+		"the "
 		"company first or along with this\n"
 		"a.json:1, record 1: /valid_from: a field has a wrong type or a value out of its "
 		"range\n");

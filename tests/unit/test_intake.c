@@ -52,8 +52,8 @@ static void entities_are_asked_for_once(void **state)
 {
 	(void)state;
 	struct message m[] = { tiny_deposit(&memory, 0, who(0), 1),
-		                   tiny_deposit(&memory, 1, who(0), 2),
-		                   tiny_deposit(&memory, 2, who(1), 3) };
+		               tiny_deposit(&memory, 1, who(0), 2),
+		               tiny_deposit(&memory, 2, who(1), 3) };
 	decode(&tiny_worker, m, 3);
 	assert_int_equal(chunk.item_count, 3);
 	assert_int_equal(chunk.cell_count, 6);
@@ -73,11 +73,12 @@ static void decoding_stops_behind_a_control_record(void **state)
 {
 	(void)state;
 	struct message m[] = { tiny_deposit(&memory, 0, who(0), 1),
-		                   tiny_control(&memory, 1, "tallyworks.reference.advanced", "'pin':3"),
-		                   tiny_control(&memory, 2, "tallyworks.logic.advanced",
-		                                "'worker':'tiny','version':2"),
-		                   tiny_deposit(&memory, 3, who(0), 1) };
-	static const enum item_kind kinds[] = { ITEM_EVENT, ITEM_REFERENCE, ITEM_LOGIC, ITEM_EVENT };
+		               tiny_control(&memory, 1, "tallyworks.reference.advanced", "'pin':3"),
+		               tiny_control(&memory, 2, "tallyworks.logic.advanced",
+		                            "'worker':'tiny','version':2"),
+		               tiny_deposit(&memory, 3, who(0), 1) };
+	static const enum item_kind kinds[] = { ITEM_EVENT, ITEM_REFERENCE, ITEM_LOGIC,
+		                                ITEM_EVENT };
 	static const unsigned stops[] = { 2, 3, 4 };
 	for (size_t i = 0; i < COUNT_OF(stops); i++) {
 		decode(&tiny_worker, m, 4);
@@ -97,7 +98,7 @@ static void what_only_looks_like_control_is_ignored(void **state)
 	struct message m[] = {
 		tiny_control(&memory, 0, "tallyworks.logic.advanced", "'worker':'tiny'"),
 		tiny_control(&memory, 1, "deposit", "'account':'a','amount':1"),
-		tiny_deposit(&memory, 2, who(0), 1), /* another source */
+		tiny_deposit(&memory, 2, who(0), 1),              /* another source */
 		tiny_timer(&memory, 3, tiny_account(0, 1, 2), 9), /* another shard's */
 		tiny_control(&memory, 4, "tallyworks.timer.due",
 		             "'kind':'tally','id':'a','due':'2026-01-01T00:00:00Z'"),
@@ -111,7 +112,8 @@ static void what_only_looks_like_control_is_ignored(void **state)
 		assert_int_equal(chunk.items[i].cell_count, 0);
 	}
 	assert_int_equal(cache.cells.count, 0);
-	struct message without = tiny_control(&memory, 5, "tallyworks.reference.advanced", "'pin':3");
+	struct message without =
+		tiny_control(&memory, 5, "tallyworks.reference.advanced", "'pin':3");
 	without.key = str_from_c(who(0));
 	without.header_count = 0;
 	chunk_clear(&chunk);
@@ -148,7 +150,7 @@ static void poison_is_not_read(void **state)
 {
 	(void)state;
 	struct message m[] = { tiny_timer(&memory, 77, who(0), 9),
-		                   tiny_deposit(&memory, 78, who(0), 1) };
+		               tiny_deposit(&memory, 78, who(0), 1) };
 	decode(&tiny_worker, m, 2);
 	assert_int_equal(chunk.items[0].kind, ITEM_BAD);
 	assert_int_equal(chunk.items[0].fault.reason, REASON_POISON);

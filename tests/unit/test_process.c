@@ -73,8 +73,9 @@ static void answer_cursor(int32_t partition, uint64_t ticket, int64_t output_cur
 static void answer_claim(int32_t partition, uint64_t ticket)
 {
 	struct happening *h = fake_answer(&f, HAPPENED_CLAIMED, partition, ticket);
-	h->meta = (struct shard_meta){ .state = META_WHOLE, .logic_version = 1, .reference_pin = -1,
-		                           .partitions = 2 };
+	h->meta = (struct shard_meta){
+		.state = META_WHOLE, .logic_version = 1, .reference_pin = -1, .partitions = 2
+	};
 	turn();
 }
 
@@ -243,7 +244,8 @@ static void an_abort_sends_the_same_again_after_a_while(void **state)
 	t = fake_expect(&f, "publish", -1)->transaction;
 	assert_true(t->ticket != ticket);
 	assert_ptr_equal(t->carried[0].outgoing, outgoing);
-	fake_answer(&f, HAPPENED_PUBLISHED, -1, ticket)->publish = PUBLISH_UNKNOWN; /* late, ignored */
+	fake_answer(&f, HAPPENED_PUBLISHED, -1, ticket)->publish =
+		PUBLISH_UNKNOWN; /* late, ignored */
 	ended(t, PUBLISH_COMMITTED);
 	assert_int_equal(state_of(0), SHARD_RUNNING);
 }
@@ -386,8 +388,9 @@ static void the_reference_is_read_to_its_end_for_a_pin(void **state)
 	open_producer();
 	const struct fake_call *claim = assign(0);
 	struct happening *h = fake_answer(&f, HAPPENED_CLAIMED, 0, claim->ticket);
-	h->meta = (struct shard_meta){ .state = META_WHOLE, .logic_version = 1, .reference_pin = 4,
-		                           .partitions = 2 };
+	h->meta = (struct shard_meta){
+		.state = META_WHOLE, .logic_version = 1, .reference_pin = 4, .partitions = 2
+	};
 	turn();
 	answer_cursor(0, fake_expect(&f, "read_cursor", 0)->ticket, 0);
 	const struct fake_call *read = fake_expect(&f, "read_reference", -1);

@@ -157,7 +157,8 @@ static void every_batch_ends_once(void **state)
 			enum publish_result result = (enum publish_result)rng_below(3);
 			if (result == PUBLISH_COMMITTED)
 				for (unsigned c = 0; c < publisher.transaction.carried_count; c++)
-					at[publisher.carried[c].partition] = publisher.carried[c].next_offset;
+					at[publisher.carried[c].partition] =
+						publisher.carried[c].next_offset;
 			ended(result);
 			publisher.state = PUBLISHER_IDLE;
 			break;
@@ -176,7 +177,8 @@ static void every_batch_ends_once(void **state)
 				rig_assign(&rig, i);
 			rig.now_ms += 100;
 			if (s->state == SHARD_WAITING && !s->carried) {
-				const struct rig_claim c = { .input_cursor = at[i], .output_cursor = at[i] };
+				const struct rig_claim c = { .input_cursor = at[i],
+					                     .output_cursor = at[i] };
 				rig_run(&rig, i, &c);
 			}
 			break;
@@ -194,10 +196,8 @@ static void every_batch_ends_once(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 static const struct CMUnitTest tests[] = {
-	T(bare_batches_come_along),
-	T(after_an_abort_only_the_current_go_again),
-	T(unknown_closes_the_producer),
-	T(backoff_grows_and_ends),
+	T(bare_batches_come_along),     T(after_an_abort_only_the_current_go_again),
+	T(unknown_closes_the_producer), T(backoff_grows_and_ends),
 	T(every_batch_ends_once),
 };
 

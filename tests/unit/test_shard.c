@@ -89,8 +89,9 @@ static struct str written(const struct flush_call *call, const char *key, const 
 static void a_claim_goes_step_by_step(void **state)
 {
 	(void)state;
-	const struct rig_claim c = { .input_cursor = 5, .output_cursor = 9, .output_number = 4,
-		                         .claimer = "other" };
+	const struct rig_claim c = {
+		.input_cursor = 5, .output_cursor = 9, .output_number = 4, .claimer = "other"
+	};
 	s->setting->transactional_id[0] = '\0';
 	assert_int_equal(rig_tick(&rig, 0), 0);
 	rig_assign(&rig, 0);
@@ -193,9 +194,12 @@ static void without_a_whole_meta_it_is_rebuilt(void **state)
 {
 	(void)state;
 	for (int torn = 0; torn < 2; torn++) {
-		struct rig_claim c = { .input_cursor = torn ? 5 : -1, .torn = torn, .output_cursor = 2,
-			                   .output_number = 6, .metadata = "tw1 seq=6 origin=1 topic=T pin=-1 "
-			                                                   "first=2 logic=3 skipped=" };
+		struct rig_claim c = { .input_cursor = torn ? 5 : -1,
+			               .torn = torn,
+			               .output_cursor = 2,
+			               .output_number = 6,
+			               .metadata = "tw1 seq=6 origin=1 topic=T pin=-1 "
+			                           "first=2 logic=3 skipped=" };
 		rig_assign(&rig, 0);
 		rig_tick(&rig, 0);
 		rig_claimed(&rig, 0, &c);
@@ -204,7 +208,7 @@ static void without_a_whole_meta_it_is_rebuilt(void **state)
 		assert_int_equal(s->standing.position, 1);
 		assert_int_equal(s->standing.logic, 2);
 		int64_t until;
-		assert_false(shard_wants_records(s, &until)); /* R first */
+		assert_false(shard_wants_records(s, &until));              /* R first */
 		struct flush_call *call = shard_next_flush(s, rig.now_ms); /* at once */
 		assert_non_null(call);
 		assert_int_equal(call->flush.expect, -1);
@@ -277,7 +281,8 @@ static void output_numbers_have_no_gap_and_no_double(void **state)
 	int64_t expected = 10, offset = 0;
 	const struct rig_claim c = { .output_number = 10 };
 	rig_run(&rig, 0, &c);
-	rig.options.batch_records = 2; /* some are sealed as full ones, some when they are carried */
+	rig.options.batch_records =
+		2; /* some are sealed as full ones, some when they are carried */
 	for (unsigned round = 0; round < 200; round++) {
 		struct message m[3];
 		unsigned n = (unsigned)rng_between(1, 3);
@@ -402,7 +407,7 @@ static void an_unreadable_entity_refuses_the_shard(void **state)
 	struct message m[] = { deposit(0, 5) };
 	assert_int_equal(rig_take(&rig, 0, m, 1, -1, false), ASK_LOAD);
 	const struct loaded values[] = { { .exists = true, .value = STR("{\"balance\":\"x\"}") },
-		                             { 0 } };
+		                         { 0 } };
 	assert_int_equal(rig_load(&rig, 0, STORE_OK, values), 0);
 	assert_int_equal(s->state, SHARD_REFUSED);
 	assert_int_equal(s->standing.position, 0);
@@ -519,8 +524,9 @@ static void an_unknown_outcome_means_A1(void **state)
 	assert_int_equal(s->state, SHARD_WAITING);
 	assert_int_equal(rig.setting.queued_records, 0);
 	assert_null(s->carried);
-	const struct rig_claim committed = { .input_cursor = 0, .output_cursor = 1, .output_number = 3,
-		                                 .claimer = "old me" };
+	const struct rig_claim committed = {
+		.input_cursor = 0, .output_cursor = 1, .output_number = 3, .claimer = "old me"
+	};
 	rig_run(&rig, 0, &committed);
 	fold_one(deposit(0, 5));
 	fold_one(deposit(1, 5));
@@ -779,8 +785,9 @@ static void logic_moves_by_order_only(void **state)
 	static const struct {
 		const char *data;
 		uint32_t after;
-	} orders[] = { { "'worker':'other','version':2", 1 }, { "'worker':'tiny','version':2", 2 },
-		           { "'worker':'tiny','version':1", 2 } };
+	} orders[] = { { "'worker':'other','version':2", 1 },
+		       { "'worker':'tiny','version':2", 2 },
+		       { "'worker':'tiny','version':1", 2 } };
 	rig_run(&rig, 0, &fresh);
 	for (size_t i = 0; i < COUNT_OF(orders); i++) {
 		fold_one(tiny_control(&rig.memory, (int64_t)i, "tallyworks.logic.advanced",
@@ -848,7 +855,8 @@ static void forged_timers_change_nothing(void **state)
 	/* The account of another shard: its state is not even looked at. */
 	struct message m = tiny_timer(&rig.memory, 4, tiny_account(0, 1, 3), 900);
 	assert_int_equal(rig_take(&rig, 0, &m, 1, -1, false), 0);
-	m = tiny_control(&rig.memory, 5, "tallyworks.timer.due", "'kind':'nobody','id':'x',"
+	m = tiny_control(&rig.memory, 5, "tallyworks.timer.due",
+	                 "'kind':'nobody','id':'x',"
 	                 "'due':'1970-01-01T00:00:00.009Z'");
 	assert_int_equal(rig_take(&rig, 0, &m, 1, -1, false), 0);
 	m = tiny_control(&rig.memory, 6, "tallyworks.nonsense", "");
@@ -946,11 +954,15 @@ static void bad_records_go_to_the_dlq_and_the_batch_goes_on(void **state)
 {
 	(void)state;
 	rig_run(&rig, 0, &fresh);
-	struct message m[] = { deposit(0, 13), deposit(1, 1), deposit(2, 1), deposit(3, 1),
-		                   tiny_deposit(&rig.memory, 4, tiny_account(0, 1, 3), 1), deposit(5, 0),
-		                   tiny_event(&rig.memory, 6, "unheard", who(0), 1, 0) };
+	struct message m[] = { deposit(0, 13),
+		               deposit(1, 1),
+		               deposit(2, 1),
+		               deposit(3, 1),
+		               tiny_deposit(&rig.memory, 4, tiny_account(0, 1, 3), 1),
+		               deposit(5, 0),
+		               tiny_event(&rig.memory, 6, "unheard", who(0), 1, 0) };
 	static const char *const reasons[] = { "over_refund", "not_json", "null_value",
-		                                   "wrong_partition", "unknown_type" };
+		                               "wrong_partition", "unknown_type" };
 	unsigned n = 0;
 	m[1].value = STR("{");
 	m[2].value = str_of(NULL, 0);
@@ -990,7 +1002,7 @@ static void an_entry_of_a_block_is_refused_alone(void **state)
 	const char *accounts[] = { who(0), who(0), "", who(0) };
 	const int64_t amounts[] = { 5, 13, 1, 7 };
 	struct message m[] = { tiny_block(&rig.memory, 0, 4, accounts, amounts),
-		                   tiny_block(&rig.memory, 1, 0, NULL, NULL) };
+		               tiny_block(&rig.memory, 1, 0, NULL, NULL) };
 	rig_fold(&rig, 0, m, 2);
 	assert_int_equal(s->standing.position, 2);
 	assert_int_equal(rig.setting.queued_records, s->open->records);

@@ -58,9 +58,10 @@ static void make_records(void)
 	log_end = 0;
 	for (unsigned i = 0; i < RECORDS; i++) {
 		log_end += rng_below(8) ? 0 : rng_between(1, 3); /* control markers */
-		records[i] = tiny_event(&record_memory, log_end++, rng_below(2) ? "deposit" : "withdraw",
-		                        tiny_account((unsigned)rng_below(5), 0, 3), rng_between(0, 14),
-		                        rng_between(-1, 3));
+		records[i] =
+			tiny_event(&record_memory, log_end++, rng_below(2) ? "deposit" : "withdraw",
+		                   tiny_account((unsigned)rng_below(5), 0, 3), rng_between(0, 14),
+		                   rng_between(-1, 3));
 	}
 	log_end += rng_between(0, 2);
 }
@@ -211,8 +212,8 @@ static void end_transaction(struct life *l)
 {
 	struct batch *b = l->air;
 	static const enum publish_result results[] = { PUBLISH_COMMITTED, PUBLISH_COMMITTED,
-		                                           PUBLISH_COMMITTED, PUBLISH_ABORTED,
-		                                           PUBLISH_UNKNOWN };
+		                                       PUBLISH_COMMITTED, PUBLISH_ABORTED,
+		                                       PUBLISH_UNKNOWN };
 	enum publish_result result = l == &wild ? results[rng_below(5)] : PUBLISH_COMMITTED;
 	if (!b)
 		return;
@@ -237,8 +238,9 @@ static void claim(struct life *l)
 		return;
 	assert_true(cursor_metadata_parse(str_from_c(l->metadata), &k));
 	struct rig_claim c = { .input_cursor = l->redis.torn ? -1 : l->redis.input_cursor,
-		                   .torn = l->redis.torn, .output_cursor = l->output_cursor,
-		                   .output_number = (int)k.output_number };
+		               .torn = l->redis.torn,
+		               .output_cursor = l->output_cursor,
+		               .output_number = (int)k.output_number };
 	if (c.input_cursor < 0) /* asked to wipe, it is done */
 		l->redis.count = 0, l->redis.torn = false, l->redis.input_cursor = -1;
 	rig_run(&l->rig, 0, &c);
@@ -290,9 +292,7 @@ static void trouble(struct life *l)
 {
 	struct shard *s = &l->rig.shards[0];
 	switch (rng_below(9)) {
-	case 0:
-		crash(l);
-		break;
+	case 0: crash(l); break;
 	case 1:
 		l->redis = l->copy; /* rolled back */
 		break;
@@ -302,22 +302,18 @@ static void trouble(struct life *l)
 		if (s->input_cursor >= 0)
 			l->redis.input_cursor = -1;
 		break;
-	case 3:
-		rig_happened(&l->rig, rig_happening(HAPPENED_LOST, 0, 0));
-		break;
-	case 4:
-		rig_happened(&l->rig, rig_happening(HAPPENED_REVOKED, 0, 0));
-		break;
+	case 3: rig_happened(&l->rig, rig_happening(HAPPENED_LOST, 0, 0)); break;
+	case 4: rig_happened(&l->rig, rig_happening(HAPPENED_REVOKED, 0, 0)); break;
 	case 5:
-		if (l->redis.input_cursor >= 0) /* without R nobody could tell it from an emptied one */
+		if (l->redis.input_cursor >=
+		    0) /* without R nobody could tell it from an emptied one */
 			l->copy = l->redis;
 		break;
 	case 6:
 		if (s->owned && !s->revoking)
 			rig_assign(&l->rig, 0);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -329,7 +325,7 @@ static void check(struct life *l)
 		return;
 	if (rig_tick(&l->rig, 0) & ASK_CHECK) {
 		struct happening *h = rig_happening(HAPPENED_CHECKED, 0, s->check_ticket);
-		h->meta.state = l->redis.torn              ? META_TORN
+		h->meta.state = l->redis.torn               ? META_TORN
 		                : l->redis.input_cursor < 0 ? META_ABSENT
 		                                            : META_WHOLE;
 		h->meta.input_cursor = l->redis.input_cursor;
@@ -348,27 +344,16 @@ static void live(struct life *l)
 		if (l == &wild && step < STEPS && rng_below(12) == 0)
 			trouble(l);
 		switch (rng_below(7)) {
-		case 0:
-			claim(l);
-			break;
-		case 1:
-			take_some(l);
-			break;
-		case 2:
-			begin_transaction(l);
-			break;
+		case 0: claim(l); break;
+		case 1: take_some(l); break;
+		case 2: begin_transaction(l); break;
 		case 3:
-			l->past_p3 = l->air && (l->past_p3 || l->air->epoch == l->rig.shards[0].epoch);
+			l->past_p3 =
+				l->air && (l->past_p3 || l->air->epoch == l->rig.shards[0].epoch);
 			break;
-		case 4:
-			end_transaction(l);
-			break;
-		case 5:
-			flush_some(l);
-			break;
-		default:
-			check(l);
-			break;
+		case 4: end_transaction(l); break;
+		case 5: flush_some(l); break;
+		default: check(l); break;
 		}
 		if (step > STEPS && !l->air && !l->redis.torn && l->redis.input_cursor == log_end &&
 		    l->output_cursor == log_end)
@@ -402,7 +387,8 @@ static void assert_same_lives(void)
 	assert_int_equal(wild.redis.count, quiet.redis.count);
 	for (unsigned i = 0; i < quiet.redis.count; i++) {
 		const struct value *v = &quiet.redis.values[i];
-		const struct value *w = value_at(&wild.redis, str_from_c(v->key), str_from_c(v->field));
+		const struct value *w =
+			value_at(&wild.redis, str_from_c(v->key), str_from_c(v->field));
 		assert_non_null(w);
 		assert_string_equal(w->text, v->text);
 	}

@@ -153,7 +153,8 @@ int64_t memory_broker_append(struct memory_broker *b, struct str topic, int32_t 
 		.key = key, .value = value, .headers = headers, .header_count = header_count
 	};
 
-	return log_append(b, topic_log(broker_topic(b, topic), partition), &m, NULL)->message.offset;
+	return log_append(b, topic_log(broker_topic(b, topic), partition), &m, NULL)
+	        ->message.offset;
 }
 
 int64_t log_stable_end(const struct memory_broker *b, const struct partition_log *log)
@@ -188,7 +189,8 @@ const struct message *memory_broker_read(const struct memory_broker *b, struct s
 	while (*offset < end) {
 		const struct log_record *r = log->records[(*offset)++];
 
-		if (!r->control && (!r->transaction || r->transaction->state == TRANSACTION_COMMITTED))
+		if (!r->control &&
+		    (!r->transaction || r->transaction->state == TRANSACTION_COMMITTED))
 			return &r->message;
 	}
 	return NULL;
@@ -199,8 +201,7 @@ int64_t memory_broker_end(const struct memory_broker *b, struct str topic, int32
 	return topic_log(broker_topic(b, topic), partition)->count;
 }
 
-int64_t memory_broker_stable_end(const struct memory_broker *b, struct str topic,
-                                 int32_t partition)
+int64_t memory_broker_stable_end(const struct memory_broker *b, struct str topic, int32_t partition)
 {
 	return log_stable_end(b, topic_log(broker_topic(b, topic), partition));
 }
@@ -350,8 +351,8 @@ static void tell_committed(const struct memory_broker *b, const struct open_tran
 			const struct log_record *r = p->log->records[at];
 
 			if (r->transaction == t && !r->control)
-				b->committed(b->committed_to, p->log->topic->name, p->log->partition,
-				             &r->message);
+				b->committed(b->committed_to, p->log->topic->name,
+				             p->log->partition, &r->message);
 		}
 	}
 }

@@ -29,17 +29,17 @@ enum broker_mutant {
 	BROKER_EPOCHS_FIRST = 8,    /* P3 compares epochs before it fetches the group metadata */
 	BROKER_UNKNOWN_IS_DONE = 16,    /* a commit of unknown outcome is called committed */
 	BROKER_UNKNOWN_IS_ABORTED = 32, /* ... is called aborted */
-	BROKER_DIRTY_READ = 64,     /* readers see open and aborted transactions */
+	BROKER_DIRTY_READ = 64,         /* readers see open and aborted transactions */
 	BROKER_OFFSETS_OUTSIDE = 128,   /* K moves when the offsets are sent, not at the commit */
-	BROKER_IDLE_FENCE = 256,    /* fence() ends nothing: slower, but must be exact all the same */
+	BROKER_IDLE_FENCE = 256, /* fence() ends nothing: slower, but must be exact all the same */
 };
 
 struct memory_broker_chances {
-	unsigned lost_commit;  /* the request or the answer of a commit is lost */
-	unsigned failed_send;  /* producing or sending offsets fails; abortable */
-	unsigned failed_call;  /* read_cursor, fence, reopen, append answer with an error */
+	unsigned lost_commit;    /* the request or the answer of a commit is lost */
+	unsigned failed_send;    /* producing or sending offsets fails; abortable */
+	unsigned failed_call;    /* read_cursor, fence, reopen, append answer with an error */
 	unsigned late_heartbeat; /* a member learns late of a change in the group */
-	unsigned short_take;   /* take() has less than there is, or nothing yet */
+	unsigned short_take;     /* take() has less than there is, or nothing yet */
 };
 
 struct memory_broker;

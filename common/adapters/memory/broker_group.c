@@ -88,7 +88,8 @@ static struct group_call *call_new(struct memory_member *m, const char *name, in
 static void send_call(struct memory_member *m, const char *name, int32_t partition,
                       bool (*arrive)(struct memory_call *), bool (*answer)(struct memory_call *))
 {
-	memory_schedule_put(m->broker->schedule, &call_new(m, name, partition, arrive, answer)->call);
+	memory_schedule_put(m->broker->schedule,
+	                    &call_new(m, name, partition, arrive, answer)->call);
 }
 
 /* ---- the client: what it is told ----------------------------------------------------- */
@@ -333,7 +334,8 @@ void memory_member_move(struct memory_member *to, int32_t partition)
 
 	if (!to->in_group || to->leaving || gp->target == to)
 		return;
-	memory_schedule_say(to->broker->schedule, to->party, "shall get partition %d", (int)partition);
+	memory_schedule_say(to->broker->schedule, to->party, "shall get partition %d",
+	                    (int)partition);
 	gp->target = to;
 	changed(to->broker, to->group);
 }

@@ -114,7 +114,7 @@ struct memory_member {
 	struct group *group;
 	struct str reference;
 	/* at the broker */
-	uint64_t id;   /* of this membership */
+	uint64_t id; /* of this membership */
 	bool in_group;
 	/* at the client */
 	uint64_t known_id;
@@ -125,9 +125,9 @@ struct memory_member {
 	unsigned event_count, event_room;
 	struct producer *producer; /* NULL: none usable */
 	uint32_t producer_epoch;
-	unsigned producers;        /* made so far */
+	unsigned producers; /* made so far */
 	bool publishing;
-	struct taking *takings;    /* not given back yet */
+	struct taking *takings; /* not given back yet */
 };
 
 struct memory_broker {

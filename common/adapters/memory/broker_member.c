@@ -15,9 +15,9 @@ struct member_call {
 	struct memory_member *member;
 	struct happening *happening;
 	bool (*execute)(struct member_call *); /* false: not yet */
-	struct str other_id;  /* fence */
-	struct message record; /* append */
-	int64_t from;          /* read_reference */
+	struct str other_id;                   /* fence */
+	struct message record;                 /* append */
+	int64_t from;                          /* read_reference */
 	struct arena memory;
 };
 
@@ -218,8 +218,8 @@ static void call_free(struct memory_call *call)
 }
 
 static struct member_call *call_new(struct memory_member *m, const char *name,
-                                    bool (*execute)(struct member_call *),
-                                    enum happening_kind kind, int32_t partition, uint64_t ticket)
+                                    bool (*execute)(struct member_call *), enum happening_kind kind,
+                                    int32_t partition, uint64_t ticket)
 {
 	struct member_call *c = memory_resize(NULL, sizeof(*c));
 
@@ -263,7 +263,8 @@ static bool execute_cursor(struct member_call *c)
 
 static void port_read_cursor(void *self, int32_t partition, uint64_t ticket)
 {
-	send_call(call_new(self, "read-cursor", execute_cursor, HAPPENED_CURSOR, partition, ticket));
+	send_call(
+		call_new(self, "read-cursor", execute_cursor, HAPPENED_CURSOR, partition, ticket));
 }
 
 /* InitProducerId on another's id: its epoch goes up, what it left open is aborted. */
@@ -316,7 +317,8 @@ static bool answer_reopen(struct memory_call *call)
 static void port_reopen(void *self, uint64_t ticket)
 {
 	struct memory_member *m = self;
-	struct member_call *c = call_new(self, "reopen", execute_reopen, HAPPENED_REOPENED, -1, ticket);
+	struct member_call *c =
+		call_new(self, "reopen", execute_reopen, HAPPENED_REOPENED, -1, ticket);
 
 	must(!m->publishing);
 	m->producer = NULL;
@@ -425,8 +427,7 @@ struct memory_member *memory_member_new(struct memory_broker *b, struct memory_p
 	m->group = broker_group(b, group);
 	m->reference = arena_str(&b->memory, reference);
 	m->known_generation = -1;
-	m->held = arena_zalloc(&b->memory,
-	                       (size_t)m->group->topic->partitions * sizeof(*m->held));
+	m->held = arena_zalloc(&b->memory, (size_t)m->group->topic->partitions * sizeof(*m->held));
 	m->next = b->members;
 	b->members = m;
 	member_send_join(m);

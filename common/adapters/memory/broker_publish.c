@@ -48,7 +48,8 @@ static bool go_on(struct publish_call *c, const char *name, bool (*arrive)(struc
 /* The caller must have kept all it pointed to, unchanged. */
 static void verify_kept(const struct publish_call *c)
 {
-	must(c->theirs->ticket == c->copy.ticket && c->theirs->carried_count == c->copy.carried_count);
+	must(c->theirs->ticket == c->copy.ticket &&
+	     c->theirs->carried_count == c->copy.carried_count);
 	for (unsigned i = 0; i < c->copy.carried_count; i++) {
 		const struct carried *a = &c->theirs->carried[i], *b = &c->copy.carried[i];
 
@@ -223,8 +224,8 @@ static bool offsets_arrive(struct memory_call *call)
 {
 	struct publish_call *c = publish_of(call);
 	const struct memory_member *m = c->member;
-	bool current = m->in_group && m->id == c->member_id &&
-	               m->group->generation == c->generation;
+	bool current =
+		m->in_group && m->id == c->member_id && m->group->generation == c->generation;
 
 	if (fails(c))
 		return true;

@@ -72,7 +72,8 @@ static struct stored *stored_copy(const struct stored *from)
 	if (s->count)
 		s->pairs = memory_resize(NULL, s->count * sizeof(*s->pairs));
 	for (unsigned i = 0; i < s->count; i++)
-		s->pairs[i] = (struct pair){ text_new(from->pairs[i].name), text_new(from->pairs[i].value) };
+		s->pairs[i] = (struct pair){ text_new(from->pairs[i].name),
+			                     text_new(from->pairs[i].value) };
 	return s;
 }
 
@@ -305,9 +306,7 @@ void memory_keys_write(struct memory_keys *k, const struct write *w)
 		must(w->pair_count == 1 && w->pairs[0].value.ptr);
 		memory_keys_set(k, w->key, w->pairs[0].value);
 		break;
-	case WRITE_REMOVE:
-		memory_keys_remove(k, w->key);
-		break;
+	case WRITE_REMOVE: memory_keys_remove(k, w->key); break;
 	case WRITE_FIELDS:
 	case WRITE_SCORES:
 		for (unsigned i = 0; i < w->pair_count; i++)
@@ -364,7 +363,10 @@ static void dump_meta(const struct stored *s, struct buf *out)
 	const struct shard_meta *m = &s->meta;
 
 	buf_printf(out, "%.*s R=%s%lld logic=%u pin=%lld claimer=%s released=%d trying=%lld/%lld\n",
-	           STR_ARG(s->key), !s->has_cursor ? "absent " : m->state == META_TORN ? "torn " : "",
+	           STR_ARG(s->key),
+	           !s->has_cursor          ? "absent "
+	           : m->state == META_TORN ? "torn "
+	                                   : "",
 	           (long long)m->input_cursor, m->logic_version, (long long)m->reference_pin,
 	           m->claimer, m->released, (long long)m->trying, (long long)m->tries);
 }

@@ -20,12 +20,12 @@ enum stored_kind { STORED_STRING, STORED_HASH, STORED_SCORES, STORED_META };
 struct stored {
 	struct str key;
 	enum stored_kind kind;
-	struct str value;          /* STRING */
-	struct pair *pairs;        /* HASH, SCORES: by name, bytewise */
+	struct str value;   /* STRING */
+	struct pair *pairs; /* HASH, SCORES: by name, bytewise */
 	unsigned count, room;
-	struct shard_meta meta;    /* META */
-	bool has_cursor;           /* META: R is there, whole or torn */
-	bool wiped;                /* META: a wipe left it so, and nothing was flushed since */
+	struct shard_meta meta; /* META */
+	bool has_cursor;        /* META: R is there, whole or torn */
+	bool wiped;             /* META: a wipe left it so, and nothing was flushed since */
 };
 
 struct keys_undo;

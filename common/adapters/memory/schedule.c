@@ -45,7 +45,8 @@ void memory_schedule_say(struct memory_schedule *s, const struct memory_party *p
 	if (!s->trace)
 		return;
 	if (party)
-		at = snprintf(line, sizeof(line), "%8" PRId64 " p%u ", s->clock->now_ms, party->number);
+		at = snprintf(line, sizeof(line), "%8" PRId64 " p%u ", s->clock->now_ms,
+		              party->number);
 	else
 		at = snprintf(line, sizeof(line), "%8" PRId64 " -- ", s->clock->now_ms);
 	va_start(args, format);
@@ -113,7 +114,8 @@ static void answer_call(struct memory_schedule *s, struct memory_call *call)
 	if (call->party && call->party->dead)
 		call->answer = NULL;
 	if (call->answer) {
-		memory_schedule_say(s, call->party, "%s %d answers", call->name, (int)call->partition);
+		memory_schedule_say(s, call->party, "%s %d answers", call->name,
+		                    (int)call->partition);
 		if (call->answer(call)) {
 			memory_schedule_put(s, call);
 			return;
@@ -191,7 +193,8 @@ void memory_schedule_crash(struct memory_schedule *s, struct memory_party *party
 		if (call->party == party) {
 			call->answer = NULL;
 			if (dice_hits(&s->dice, 300))
-				call->due_ms = s->clock->now_ms + dice_between(&s->dice, 0, ORPHAN_DELAY_MS);
+				call->due_ms = s->clock->now_ms +
+				               dice_between(&s->dice, 0, ORPHAN_DELAY_MS);
 		}
 		s->calls[kept++] = call;
 	}

@@ -43,7 +43,7 @@ struct memory_schedule {
 	struct memory_clock *clock;
 	struct dice dice;
 	bool direct;
-	bool quiet; /* seeded, but without faults and long delays: to come to an end */
+	bool quiet;    /* seeded, but without faults and long delays: to come to an end */
 	unsigned slow; /* per mille of steps that are delayed for long */
 	struct memory_call **calls;
 	unsigned count, room;

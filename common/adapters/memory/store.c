@@ -35,11 +35,11 @@ struct store_call {
 	const struct flush *theirs_flush;
 	struct load load;
 	const struct load *theirs_load;
-	int32_t partitions;   /* wipe */
-	int64_t offset;       /* try_offset */
-	unsigned max;         /* read_due */
-	unsigned removed;     /* wipe: keys so far */
-	struct str claimer;   /* claim, wipe */
+	int32_t partitions;        /* wipe */
+	int64_t offset;            /* try_offset */
+	unsigned max;              /* read_due */
+	unsigned removed;          /* wipe: keys so far */
+	struct str claimer;        /* claim, wipe */
 	struct str claimed_before; /* claim: the name that this process left here last */
 	char meta_key[KEY_BYTES];
 };
@@ -56,7 +56,9 @@ static struct shard_meta meta_copy(const struct stored *s)
 	struct shard_meta meta;
 
 	if (!s)
-		return (struct shard_meta){ .state = META_ABSENT, .reference_pin = -1, .trying = -1 };
+		return (struct shard_meta){ .state = META_ABSENT,
+			                    .reference_pin = -1,
+			                    .trying = -1 };
 	meta = s->meta;
 	if (!s->has_cursor)
 		meta.state = META_ABSENT;
@@ -134,9 +136,8 @@ static bool execute_try(struct store_call *c)
 static void execute_torn(struct store_call *c, struct stored *meta)
 {
 	struct memory_store *store = c->port->store;
-	unsigned done = c->flush.write_count
-	                        ? dice_below(&store->schedule->dice, c->flush.write_count)
-	                        : 0;
+	unsigned done =
+		c->flush.write_count ? dice_below(&store->schedule->dice, c->flush.write_count) : 0;
 
 	memory_schedule_say(store->schedule, c->port->party, "flush %d torn after %u writes",
 	                    (int)c->flush.partition, done);
@@ -412,13 +413,15 @@ static struct store_call *call_new(struct memory_store_port *port, const char *n
 	struct store_call *c = memory_resize(NULL, sizeof(*c));
 
 	*c = (struct store_call){ .port = port, .execute = execute, .ticket = ticket };
-	c->call = (struct memory_call){ .party = port->party, .name = name, .partition = partition };
+	c->call =
+		(struct memory_call){ .party = port->party, .name = name, .partition = partition };
 	c->call.arrive = arrive;
 	c->call.answer = answer;
 	c->call.free = call_free;
 	c->happening = happening_new(kind, partition, ticket);
 	arena_init(&c->memory, 512);
-	snprintf(c->meta_key, sizeof(c->meta_key), "meta:%s:%d", port->worker->topic, (int)partition);
+	snprintf(c->meta_key, sizeof(c->meta_key), "meta:%s:%d", port->worker->topic,
+	         (int)partition);
 	return c;
 }
 
@@ -449,8 +452,8 @@ static void port_claim(void *self, int32_t partition, uint64_t ticket, const cha
 
 static void port_load(void *self, const struct load *load)
 {
-	struct store_call *c = call_new(self, "load", execute_load, HAPPENED_LOADED, load->partition,
-	                                load->ticket);
+	struct store_call *c = call_new(self, "load", execute_load, HAPPENED_LOADED,
+	                                load->partition, load->ticket);
 
 	c->theirs_load = load;
 	c->load = *load;
@@ -509,7 +512,8 @@ static void port_wipe(void *self, int32_t partition, int32_t partitions, uint64_
 
 static void port_try(void *self, int32_t partition, uint64_t ticket, int64_t offset)
 {
-	struct store_call *c = call_new(self, "try", execute_try, HAPPENED_CLAIMED, partition, ticket);
+	struct store_call *c =
+		call_new(self, "try", execute_try, HAPPENED_CLAIMED, partition, ticket);
 
 	c->offset = offset;
 	send_call(c);

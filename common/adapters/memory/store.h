@@ -53,8 +53,8 @@ void memory_store_init(struct memory_store *, struct memory_schedule *);
 void memory_store_release(struct memory_store *);
 
 /* The port of one process of one worker. */
-struct store memory_store_bind(struct memory_store *, struct memory_party *,
-                               const struct worker *, struct inbox *);
+struct store memory_store_bind(struct memory_store *, struct memory_party *, const struct worker *,
+                               struct inbox *);
 
 /* "meta:<topic>:<partition>"; NULL: there is none. */
 const struct stored *memory_store_meta(const struct memory_store *, struct str topic,
