@@ -161,6 +161,7 @@ static struct rc wipe_some(struct wiping *w, bool *done)
 		TRY(remove_index(w));
 		memcpy(w->request->scan, "0", 2);
 	}
+	*done = w->request->partitions == 0;
 	for (unsigned i = 0; i < SCANS_A_STEP && !*done; i++) {
 		redisReply *reply = NULL;
 		struct rc rc;

@@ -132,9 +132,8 @@ local function wipe(keys, args)
 			'released')
 		return redis.status_reply('OK')
 	end
-	if redis.call('HEXISTS', meta, 'cursor') == 1 then
-		redis.call('HSET', meta, 'cursor', 'torn')
-	end
+	-- Also where there was no R: a late flush must not bring one meanwhile.
+	redis.call('HSET', meta, 'cursor', 'torn')
 	for at = 3, #args, MOST do
 		redis.call('UNLINK', unpack(args, at, math.min(at + MOST - 1, #args)))
 	end

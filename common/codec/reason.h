@@ -30,7 +30,7 @@
 	X(REASON_CURRENCY_UNSUPPORTED, "currency_unsupported", "not the company's currency")        \
 	X(REASON_CURRENCY_MISMATCH, "currency_mismatch", "not the order's currency")                \
 	X(REASON_ID_CONFLICT, "id_conflict", "this id came before with other content")              \
-	X(REASON_PAYMENT_CONFLICT, "payment_conflict", "the payment or refund came with other content") \
+	X(REASON_PAYMENT_CONFLICT, "payment_conflict", "the payment or refund had other content") \
 	X(REASON_ORDER_EXISTS, "order_exists", "the order was created before by another event")     \
 	X(REASON_PAYEE_UNKNOWN, "payee_unknown", "no such person at the order's time")              \
 	X(REASON_PLAN_UNKNOWN, "plan_unknown", "no plan in force for the person at the order's time") \

@@ -268,7 +268,8 @@ struct store {
 	void (*load)(void *self, const struct load *);                 /* -> LOADED */
 	void (*flush)(void *self, const struct flush *);               /* -> FLUSHED */
 	void (*check)(void *self, int32_t partition, uint64_t ticket); /* -> CHECKED */
-	/* Removes every key that the shard owns, its meta last. -> WIPED */
+	/* Removes every key that the shard owns, its meta last. partitions 0: there is none, the
+	 * meta alone is made ready. -> WIPED */
 	void (*wipe)(void *self, int32_t partition, int32_t partitions, uint64_t ticket);
 	/* Writes `trying` before a record is tried one by one. -> CLAIMED */
 	void (*try_offset)(void *self, int32_t partition, uint64_t ticket, int64_t offset);

@@ -306,7 +306,7 @@ static void carry_out_claim(struct process *p, struct shard *s, unsigned asks)
 	if (asks & ASK_CURSOR)
 		b->read_cursor(b->self, s->partition, s->ticket);
 	if (asks & ASK_WIPE)
-		st->wipe(st->self, s->partition, s->partitions, s->ticket);
+		st->wipe(st->self, s->partition, s->fresh ? 0 : s->partitions, s->ticket);
 	if (asks & ASK_UNCLAIM)
 		st->claim(st->self, s->partition, ++p->shard_setting.last_ticket, s->unfenced);
 }

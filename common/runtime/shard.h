@@ -75,6 +75,7 @@ struct shard {
 	_Atomic uint32_t epoch;
 	uint64_t ticket; /* of the answer that the claim waits for */
 
+	bool fresh;                   /* no key of it can be in Redis yet */
 	struct shard_meta meta;          /* as found when claiming */
 	char unfenced[META_TEXT_BYTES];  /* the owner before, its transactions not ended yet; "" */
 	struct cursor_metadata metadata; /* at K */

@@ -190,8 +190,10 @@ static void cursor_read(struct shard *s, const struct happening *h, int64_t now_
 	set_start(s, rebuild);
 	if (!positions_fit(s, c, now_ms))
 		return;
+	/* Nothing was ever committed, so nothing was ever flushed: there is nothing to remove. */
+	s->fresh = s->meta.state == META_ABSENT && s->output_cursor == s->metadata.origin;
 	if (rebuild) {
-		s->setting->stats->rebuilds++;
+		s->setting->stats->rebuilds += !s->fresh;
 		await(s, SHARD_WIPE, ASK_WIPE, now_ms, u);
 	} else {
 		start(s, now_ms, u);

@@ -44,7 +44,6 @@ MUTANTS = {
     'no-generation': 'offsets are taken from any member',
     'no-epochs': 'P3 does not compare claim epochs',
     'epochs-before-metadata': 'P3 compares epochs, then fetches the group metadata',
-    'resend-all': 'after an abort the outputs of lost shards go again too',
     'unknown-is-committed': 'a commit of unknown outcome is taken for done',
     'unknown-is-aborted': 'a commit of unknown outcome is sent again',
     'no-idle-check': 'nobody looks whether R is where it was left',
@@ -490,9 +489,7 @@ class Process:
         self.carried, self.step = [], 'idle'
 
     def aborted(self):
-        again = [b for b in self.carried
-                 if b.epoch == b.shard.epoch or 'resend-all' in self.world.mutants]
-        self.queue = again + self.queue
+        self.queue = [b for b in self.carried if b.epoch == b.shard.epoch] + self.queue
         self.carried, self.step = [], 'idle'
 
     def unknown(self):
@@ -605,7 +602,8 @@ def come_to_rest(world):
             world.mark_some()
         if step % 25 == 0:
             world.arrive_late()
-            world.hand_out() if None in world.owner else None
+            if None in world.owner:
+                world.hand_out()
         world.rng.choice(world.processes).turn()
         calm = calm + 1 if is_at_rest(world) else 0
         if calm > 60 and not world.late:

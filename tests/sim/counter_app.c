@@ -164,6 +164,20 @@ static void forge_timer(struct sim_world *w, struct counter_run *r)
 	              headers, 1);
 }
 
+/* From here on the second logic version; of another worker, or stale, it means nothing. */
+static void advance_logic(struct sim_world *w)
+{
+	bool other = dice_hits(sim_dice(w), 300);
+
+	sim_control(w, arena_printf(sim_memory(w),
+	                            "{\"specversion\":\"1.0\",\"id\":\"l\",\"source\":"
+	                            "\"/tallyworks/sim\",\"type\":\"tallyworks.logic.advanced\","
+	                            "\"time\":\"2026-01-01T00:00:00Z\",\"data\":{\"worker\":"
+	                            "\"%s\",\"version\":%u}}",
+	                            other ? "orders" : "counter",
+	                            1 + dice_below(sim_dice(w), 2)));
+}
+
 static bool feed(struct sim_world *w, void *self)
 {
 	struct counter_run *r = self;
@@ -172,6 +186,8 @@ static bool feed(struct sim_world *w, void *self)
 	if (r->left == 0)
 		return false;
 	r->left--;
+	if (dice_hits(sim_dice(w), 15))
+		advance_logic(w);
 	if (x < 80 || r->sent_count == 0)
 		place(w, r, make_tick(w, r));
 	else if (x < 89)
@@ -206,6 +222,7 @@ struct expected {
 	struct str *lines;
 	unsigned count;
 	struct buf entries[4]; /* bodies of the blocks, by target partition */
+	int64_t step;          /* of the logic version in force */
 };
 
 static void expect_line(struct sim_world *w, struct expected *e, const char *format, ...)
@@ -256,7 +273,7 @@ static void model_tick(struct sim_world *w, struct counter_run *r, const struct 
 	m->total += s->amount;
 	m->ticks++;
 	m->summed += s->amount;
-	if (m->total / COUNTER_STEP > m->fired) {
+	if (m->total / e->step > m->fired) {
 		m->fired++;
 		expect_line(w, e, "crossings %.*s counter.crossed %.*s %" PRId64, STR_ARG(s->key),
 		            STR_ARG(s->event_id), m->total);
@@ -266,15 +283,22 @@ static void model_tick(struct sim_world *w, struct counter_run *r, const struct 
 	           entries->len ? "," : "", STR_ARG(s->key), s->amount, m->total);
 }
 
-static void model_timer(struct sim_world *w, struct counter_run *r, const struct message *m,
-                        struct expected *e)
+/* A record that the generator did not write as a tick: an order to advance, a timer. */
+static void model_control(struct sim_world *w, struct counter_run *r, const struct message *m,
+                          struct expected *e)
 {
+	struct str worker = sim_between(m->value, "\"worker\":\"", "\"");
 	struct str id = sim_between(m->value, "\"kind\":\"watch\",\"id\":\"", "\"");
 	struct str due = sim_between(m->value, "\"due\":\"", "\"");
 	struct str event_id = sim_between(m->value, "\"id\":\"", "\"");
 	struct counter_model *model;
 	int64_t counter, due_ms;
 
+	if (worker.ptr) {
+		if (str_eq_c(worker, "counter") && memmem(m->value.ptr, m->value.len, ":2}", 3))
+			e->step = COUNTER_STEP_LOGIC_2;
+		return;
+	}
 	if (!id.ptr || !str_to_i64(str_from(id, 1), &counter) || !timestamp_parse(due, &due_ms)) {
 		sim_fail(w, "an unknown record in the input: %.*s", STR_ARG(m->value));
 		return;
@@ -308,7 +332,7 @@ static void model_shard(struct sim_world *w, struct counter_run *r, int32_t part
 		if (s)
 			model_tick(w, r, s, e);
 		else
-			model_timer(w, r, m, e);
+			model_control(w, r, m, e);
 	}
 }
 
@@ -446,7 +470,7 @@ static void check(struct sim_world *w, void *self)
 	struct counter_run *r = self;
 
 	for (int32_t p = 0; p < memory_broker_partitions(sim_broker(w), STR(TOPIC)); p++) {
-		struct expected e = { .count = 0 };
+		struct expected e = { .step = COUNTER_STEP };
 
 		for (unsigned i = 0; i < 4; i++)
 			buf_init(&e.entries[i], sim_memory(w));

@@ -203,16 +203,16 @@ static struct verdict on_tick(const struct event *event, struct view *view,
 {
 	const struct tick *in = event->data;
 	struct counter *c = view_at(view, 0);
+	int64_t step = reference->logic_version < 2 ? COUNTER_STEP : COUNTER_STEP_LOGIC_2;
 	struct entry entry;
 
-	(void)reference;
 	if (in->amount == COUNTER_REFUSED_AMOUNT)
 		return REJECT(REASON_OVER_PAYMENT, "/data/amount");
 	if (in->amount == 0)
 		return SKIP("nothing to add");
 	c->total += in->amount;
 	c->ticks++;
-	if (c->total / COUNTER_STEP > c->fired) {
+	if (c->total / step > c->fired) {
 		c->fired++;
 		emit(out, &crossed, event, in->counter_id, c->total);
 	}
@@ -245,7 +245,7 @@ const struct worker counter_worker = {
 	.name = "counter",
 	.words = "counts ticks for the simulation",
 	.topic = "ticks",
-	.logic_version = 1,
+	.logic_version = 2,
 	.inputs = inputs,
 	.entities = entities,
 	.outputs = outputs,

@@ -504,9 +504,7 @@ static void add_group(struct sim_world *w, const struct worker *worker)
 	sim_topic(w, topic, g->partitions);
 	memory_broker_add_group(w->broker, str_from_c(g->name), str_from_c(worker->topic));
 	for (int32_t p = 0; p < g->partitions; p++) {
-		struct cursor_metadata k = { .first_pin = -1,
-			                     .first_logic = worker->logic_version,
-			                     .logic = worker->logic_version };
+		struct cursor_metadata k = { .first_pin = -1, .first_logic = 1, .logic = 1 };
 		char text[LIMIT_METADATA_BYTES];
 		struct str metadata = str_of(text, cursor_metadata_format(&k, text));
 
@@ -710,7 +708,7 @@ static void draw_profile(struct sim_world *w)
 	for (unsigned i = 0; i < FAULT_KINDS; i++)
 		w->fault_chances[i] = fault_kinds[i].chance *
 		                      times[dice_below(&w->dice, sizeof(times) / sizeof(times[0]))];
-	w->loses_metas = w->store.absent_is_wiped = dice_hits(&w->dice, 200);
+	w->loses_metas = dice_hits(&w->dice, 200);
 	w->schedule.slow = slow[dice_below(&w->dice, sizeof(slow) / sizeof(slow[0]))];
 }
 

@@ -187,7 +187,7 @@ static void the_names_of_owners_go_the_right_way(void **state)
 	turn();
 	answer_cursor(1, fake_expect(&f, "read_cursor", 1)->ticket, 0);
 	const struct fake_call *wipe = fake_expect(&f, "wipe", 1);
-	assert_int_equal(wipe->number, 2);
+	assert_int_equal(wipe->number, 0);
 	fake_answer(&f, HAPPENED_REVOKED, 1, 0);
 	turn();
 	assert_string_equal(fake_expect(&f, "claim", 1)->text, "");

@@ -67,7 +67,7 @@ static struct stored *stored_copy(const struct stored *from)
 	s->value = text_new(from->value);
 	s->meta = from->meta;
 	s->has_cursor = from->has_cursor;
-	s->wiped = from->wiped;
+	s->lost = from->lost;
 	s->count = s->room = from->count;
 	if (s->count)
 		s->pairs = memory_resize(NULL, s->count * sizeof(*s->pairs));

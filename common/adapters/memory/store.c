@@ -72,12 +72,11 @@ static struct shard_meta meta_now(const struct store_call *c)
 
 static bool meta_matches(const struct store_call *c, int64_t expect)
 {
-	const struct memory_store *store = c->port->store;
-	const struct stored *s = memory_keys_find(&store->keys, meta_key(c));
+	const struct stored *s = memory_keys_find(&c->port->store->keys, meta_key(c));
 	struct shard_meta meta = meta_copy(s);
 
 	if (expect < 0)
-		return meta.state == META_ABSENT && (!store->absent_is_wiped || (s && s->wiped));
+		return meta.state == META_ABSENT && !(s && s->lost);
 	return meta.state == META_WHOLE && meta.input_cursor == expect;
 }
 
@@ -193,7 +192,6 @@ static bool execute_flush(struct store_call *c)
 	s->meta.trying = now.trying;
 	s->meta.tries = now.tries;
 	s->has_cursor = true;
-	s->wiped = false;
 	c->happening->store = STORE_OK;
 	moved(c);
 	return true;
@@ -313,7 +311,7 @@ static bool execute_wipe(struct store_call *c)
 		meta->has_cursor = true;
 	}
 	all = memory_keys_sorted(&store->keys, &count);
-	for (size_t i = 0; i < count && here < 3; i++) {
+	for (size_t i = 0; i < count && here < 3 && c->partitions; i++) {
 		if (all[i]->kind != STORED_META && owned_by_shard(c, all[i]->key)) {
 			memory_keys_remove(&store->keys, all[i]->key);
 			here++;
@@ -323,7 +321,7 @@ static bool execute_wipe(struct store_call *c)
 	if (here == 3)
 		return false;
 	meta->has_cursor = false;
-	meta->wiped = true;
+	meta->lost = false;
 	meta->meta.input_cursor = 0;
 	return true;
 }
@@ -588,4 +586,5 @@ void memory_store_lose_meta(struct memory_store *s, struct str topic, int32_t pa
 	snprintf(key, sizeof(key), "meta:%.*s:%d", STR_ARG(topic), (int)partition);
 	memory_keys_begin(&s->keys);
 	memory_keys_remove(&s->keys, str_from_c(key));
+	memory_keys_meta(&s->keys, str_from_c(key))->lost = true;
 }

@@ -40,9 +40,6 @@ struct memory_store {
 	struct memory_store_chances chances;
 	unsigned mutants; /* of enum store_mutant */
 	bool away;        /* nothing is executed, every call is kept */
-	/* An absent R is taken for what the caller expects only where a wipe left it: one that was
-	 * lost, with the keys still there, is not. */
-	bool absent_is_wiped;
 	struct memory_store_port *ports;
 	/* Told after each change of a shard's R; NULL: nobody. */
 	void (*moved)(void *to, struct str meta_key, const struct stored *);
@@ -62,7 +59,9 @@ const struct stored *memory_store_meta(const struct memory_store *, struct str t
 /* Goes back by some of the latest calls, as a restored backup does. */
 void memory_store_back(struct memory_store *, unsigned calls);
 void memory_store_empty(struct memory_store *);
-/* Loses one shard's meta, the keys stay. */
+/* Loses one shard's R, the keys stay. Until a wipe nobody's "absent" matches: this store tells an R
+ * that was lost from one that never was. Redis cannot; there a first flush that was delayed until
+ * after such a loss would be taken. */
 void memory_store_lose_meta(struct memory_store *, struct str topic, int32_t partition);
 
 #endif
