@@ -17,7 +17,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define ROUND_BYTES 8388608 /* encoded in one round */
+#define ROUND_BYTES 65536 /* a large flush goes alone: loads get their turn in Redis between */
 #define SCRATCH_BYTES 65536
 #define BUFFER_KEPT 4194304 /* a larger buffer is given back after the round */
 

@@ -29,6 +29,7 @@
 #define LIMIT_BATCH_BYTES 8388608     /* their values, bytes */
 #define LIMIT_QUEUE_RECORDS 16384     /* records folded, waiting for a transaction, all shards */
 #define LIMIT_CACHE_BYTES 50331648    /* entities in memory, all shards; clean ones leave above */
+#define LIMIT_SEEN_ENTITIES 1048576   /* of one shard, 16 bytes each: then absence is asked for */
 #define LIMIT_BATCH_PAIRS 8192        /* values that one batch writes, about */
 #define LIMIT_FLUSH_PAIRS 8192        /* values of one flush call: Redis stalls under about 10 ms */
 #define LIMIT_UNFLUSHED_BYTES 33554432 /* memory of all sealed batches: nothing more is taken */

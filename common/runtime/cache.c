@@ -5,6 +5,7 @@
 #include <yyjson.h>
 
 #include "common/base/hash.h"
+#include "common/base/limits.h"
 #include "common/base/must.h"
 
 #define CELL_ARENA 1024  /* of a document; figures take what they need */
@@ -34,6 +35,60 @@ static void cell_free(struct cell *cell)
 	free(cell);
 }
 
+/* ---- what was never there ------------------------------------------------------ */
+
+#define SEEN_FIRST 4096
+
+static void forget_seen(struct cache *cache)
+{
+	free(cache->seen);
+	cache->seen = NULL;
+	cache->seen_room = cache->seen_count = 0;
+}
+
+void cache_is_empty_in_store(struct cache *cache)
+{
+	forget_seen(cache);
+	cache->seen_room = SEEN_FIRST;
+	cache->seen = calloc(cache->seen_room, sizeof(*cache->seen));
+	must(cache->seen);
+}
+
+/* False: it was there. 0 marks a free place, so the hash 0 always counts as there. */
+static bool put_seen(uint64_t *seen, size_t room, uint64_t hash)
+{
+	size_t at = hash & (room - 1);
+	while (seen[at] && seen[at] != hash)
+		at = (at + 1) & (room - 1);
+	bool fresh = hash && !seen[at];
+	seen[at] = hash;
+	return fresh;
+}
+
+/* Is it the first time that the entity is named? Then Redis cannot have it. */
+static bool never_seen(struct cache *cache, uint64_t hash)
+{
+	if (!cache->seen || !put_seen(cache->seen, cache->seen_room, hash))
+		return false;
+	if (++cache->seen_count < cache->seen_room / 2)
+		return true;
+	if (cache->seen_count >= LIMIT_SEEN_ENTITIES) {
+		forget_seen(cache);
+		return true;
+	}
+	size_t room = cache->seen_room * 2;
+	uint64_t *larger = calloc(room, sizeof(*larger));
+	must(larger);
+	for (size_t i = 0; i < cache->seen_room; i++) {
+		if (cache->seen[i])
+			put_seen(larger, room, cache->seen[i]);
+	}
+	free(cache->seen);
+	cache->seen = larger;
+	cache->seen_room = room;
+	return true;
+}
+
 void cache_clear(struct cache *cache)
 {
 	for (struct cell *cell = cache->newest, *older; cell; cell = older) {
@@ -42,6 +97,7 @@ void cache_clear(struct cache *cache)
 	}
 	cache->newest = cache->oldest = NULL;
 	cache->bytes = 0;
+	forget_seen(cache);
 	table_clear(&cache->cells);
 }
 
@@ -91,6 +147,7 @@ struct cell *cache_get(struct cache *cache, const struct entity *entity, struct 
 	cell = cell_new(entity, id, hash);
 	table_add(&cache->cells, hash, cell);
 	link_newest(cache, cell);
+	cell->loaded = never_seen(cache, hash);
 	cell->counted = sizeof(*cell);
 	cache->bytes += cell->counted;
 	cache_count(cache, cell);

@@ -163,6 +163,8 @@ static void start(struct shard *s, int64_t now_ms, struct shard_update *u)
 	s->failures = 0;
 	s->words[0] = '\0';
 	s->flush_due = s->input_cursor < 0;
+	if (s->input_cursor < 0)
+		cache_is_empty_in_store(&s->cache);
 	s->flushed = s->standing;
 	s->output_number = s->metadata.output_number;
 	s->flushed_ms = s->checked_ms = now_ms;

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The whole tour, from nothing: starts everything on this machine, publishes a sample company,
 # streams a quarter of its orders with all that goes wrong in one, compares every figure, commission
-# and refusal with the books of the generator, and shows a few of them. Leaves it running, so that
-# you can look around; `make down` ends it. Exit status 1: something was not exact.
+# and refusal with the books of the generator, shows a few of them and ends what it started. Exit
+# status 1: something was not exact.
 #
-# usage: demo.sh [--orders N] [--seed N] [--down]    --down: do not leave it running
+# usage: demo.sh [--orders N] [--seed N] [--keep]    --keep: leave it running, `make down` ends it
 #        environment: see lib.sh
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,9 +14,9 @@ readonly HERE
 . "$HERE/lib.sh"
 
 main() {
-	local words=() down=no status=0
+	local words=() down=yes status=0
 	for word in "$@"; do
-		if [ "$word" = --down ]; then down=yes; else words+=("$word"); fi
+		if [ "$word" = --keep ]; then down=no; else words+=("$word"); fi
 	done
 	"$HERE/down.sh" --wipe
 	echo "Starting a Kafka broker, a Redis and one process of each worker on this machine ..."

@@ -47,7 +47,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* ---- waiting --------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 static void open_process(unsigned process)
 {
@@ -119,7 +119,7 @@ static void await_assigned(unsigned process, unsigned count)
 		happening_release(await(process, HAPPENED_ASSIGNED, -1));
 }
 
-/* ---- calls ----------------------------------------------------------------- */
+/* ---- calls ---- */
 
 static const char *reopen(unsigned process)
 {
@@ -250,7 +250,7 @@ static void expect_output(int32_t partition, unsigned count, const char *const *
 		assert_true(str_eq_c(messages[i].value, values[i]));
 }
 
-/* ---- taking ---------------------------------------------------------------- */
+/* ---- taking ---- */
 
 static void append_numbered(int32_t partition, unsigned from, unsigned count)
 {
@@ -500,7 +500,7 @@ static void test_start_out_of_range(void **state)
 	expect_records(0, NO_LIMIT, 0, 2);
 }
 
-/* ---- cursor and transactions ----------------------------------------------- */
+/* ---- cursor and transactions ---- */
 
 static void test_cursor_of_nothing(void **state)
 {
@@ -621,7 +621,7 @@ static void test_many_transactions(void **state)
 	assert_true(read_cursor(0, 0).output_cursor == 10);
 }
 
-/* ---- producers ------------------------------------------------------------- */
+/* ---- producers ---- */
 
 static void test_ids_are_fresh(void **state)
 {
@@ -683,7 +683,7 @@ static void test_fence(void **state)
 	assert_string_not_equal(reopen(0), id);
 }
 
-/* ---- reference, timers, topics --------------------------------------------- */
+/* ---- reference, timers, topics ---- */
 
 static void expect_reference(int64_t from, unsigned first, unsigned count)
 {
@@ -759,7 +759,7 @@ static void test_partitions(void **state)
 	assert_true(rig->port[0].partitions(rig->port[0].self, STR("tally.no-such-topic")) < 0);
 }
 
-/* ---- the group ------------------------------------------------------------- */
+/* ---- the group ---- */
 
 /* A second member gets a partition only after the first one let it go. */
 static void test_rebalance(void **state)

@@ -24,7 +24,7 @@ static struct store_rig *rig;
 static uint64_t ticket;
 static struct arena memory;
 
-/* ---- the worker ----------------------------------------------------------------- */
+/* ---- the worker ---- */
 
 static const struct record_type no_fields = { .name = "none", .size = 8 };
 
@@ -58,7 +58,7 @@ const struct worker conformance_worker = {
 	.keys = keys,
 };
 
-/* ---- helpers ---------------------------------------------------------------------- */
+/* ---- helpers ---- */
 
 static int begin(void **state)
 {
@@ -215,7 +215,7 @@ static struct str key_in(int32_t partition, const char *prefix, unsigned number)
 	return arena_printf(&memory, "%s%.*s", prefix, STR_ARG(id_in(partition, number)));
 }
 
-/* ---- claim and check ---------------------------------------------------------------- */
+/* ---- claim and check ---- */
 
 static void test_claim_of_nothing(void **state)
 {
@@ -315,7 +315,7 @@ static void test_claim_without_a_name(void **state)
 	assert_string_equal(claim(1, 0, "tx-b").claimer, "");
 }
 
-/* ---- flush ---------------------------------------------------------------------------- */
+/* ---- flush ---- */
 
 static void test_flush_compares(void **state)
 {
@@ -446,7 +446,7 @@ static void test_large_flush(void **state)
 	expect_text(doc, ABSENT, big.value);
 }
 
-/* ---- load ------------------------------------------------------------------------------ */
+/* ---- load ---- */
 
 static struct happening *load_keys(unsigned process, int32_t partition, int64_t expect,
                                    int64_t or_else, const struct str *names, const bool *hash,
@@ -558,7 +558,7 @@ static void test_load_many(void **state)
 	happening_release(h);
 }
 
-/* ---- wipe, try, due ------------------------------------------------------------------------ */
+/* ---- wipe, try, due ---- */
 
 static void wipe(unsigned process, int32_t partition)
 {

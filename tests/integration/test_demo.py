@@ -24,7 +24,7 @@ def test() -> None:
                    "DEMO_BROKER_PORT": str(free_port()), "DEMO_REDIS_PORT": str(free_port()),
                    "DEMO_HTTP_PORT": str(free_port())}
     try:
-        done = subprocess.run([str(DEMO), "--orders", str(ORDERS), "--down"], env=environment,
+        done = subprocess.run([str(DEMO), "--orders", str(ORDERS)], env=environment,
                               text=True, capture_output=True, timeout=280)
     finally:
         subprocess.run([str(DEMO.with_name("down.sh"))], env=environment, check=True)

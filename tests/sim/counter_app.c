@@ -54,7 +54,7 @@ struct counter_run {
 	struct counter_model models[COUNTERS];
 };
 
-/* ---- the stream ---------------------------------------------------------------------- */
+/* ---- the stream ---- */
 
 static void *begin(struct sim_world *w)
 {
@@ -116,8 +116,9 @@ static void place_at(struct sim_world *w, struct counter_run *r, const struct se
 	p->sent = s;
 	p->partition = partition;
 	if (dice_hits(sim_dice(w), 150))
-		p->offset = memory_broker_append_marked(sim_broker(w), STR(TOPIC), partition, s->key,
-		                                        s->value, dice_hits(sim_dice(w), 600));
+		p->offset =
+			memory_broker_append_marked(sim_broker(w), STR(TOPIC), partition, s->key,
+		                                    s->value, dice_hits(sim_dice(w), 600));
 	else
 		p->offset = sim_append_at(w, TOPIC, partition, s->key, s->value, NULL, 0);
 }
@@ -154,14 +155,15 @@ static void forge_timer(struct sim_world *w, struct counter_run *r)
 	char due[24];
 
 	timestamp_format(memory_clock_wall(sim_clock(w)) + dice_between(sim_dice(w), -90, 90), due);
-	sim_append_at(w, TOPIC, hash_partition(key, partitions), key,
-	              arena_printf(sim_memory(w),
-	                           "{\"specversion\":\"1.0\",\"id\":\"f\",\"source\":\"/tallyworks/x\","
-	                           "\"type\":\"tallyworks.timer.due\",\"subject\":\"%.*s\","
-	                           "\"time\":\"%.24s\",\"data\":{\"kind\":\"watch\",\"id\":\"%.*s\","
-	                           "\"due\":\"%.24s\"}}",
-	                           STR_ARG(key), due, STR_ARG(key), due),
-	              headers, 1);
+	sim_append_at(
+		w, TOPIC, hash_partition(key, partitions), key,
+		arena_printf(sim_memory(w),
+	                     "{\"specversion\":\"1.0\",\"id\":\"f\",\"source\":\"/tallyworks/x\","
+	                     "\"type\":\"tallyworks.timer.due\",\"subject\":\"%.*s\","
+	                     "\"time\":\"%.24s\",\"data\":{\"kind\":\"watch\",\"id\":\"%.*s\","
+	                     "\"due\":\"%.24s\"}}",
+	                     STR_ARG(key), due, STR_ARG(key), due),
+		headers, 1);
 }
 
 /* From here on the second logic version; of another worker, or stale, it means nothing. */
@@ -174,8 +176,7 @@ static void advance_logic(struct sim_world *w)
 	                            "\"/tallyworks/sim\",\"type\":\"tallyworks.logic.advanced\","
 	                            "\"time\":\"2026-01-01T00:00:00Z\",\"data\":{\"worker\":"
 	                            "\"%s\",\"version\":%u}}",
-	                            other ? "orders" : "counter",
-	                            1 + dice_below(sim_dice(w), 2)));
+	                            other ? "orders" : "counter", 1 + dice_below(sim_dice(w), 2)));
 }
 
 static bool feed(struct sim_world *w, void *self)
@@ -215,7 +216,7 @@ static bool at_rest(struct sim_world *w, void *self)
 	return sim_timers_are_done(w);
 }
 
-/* ---- the oracle ------------------------------------------------------------------------- */
+/* ---- the oracle ---- */
 
 /* What one shard must have sent, in order: "<topic> <key> <what>". */
 struct expected {
@@ -279,7 +280,8 @@ static void model_tick(struct sim_world *w, struct counter_run *r, const struct 
 		            STR_ARG(s->event_id), m->total);
 	}
 	model_watch(w, m, s);
-	buf_printf(entries, "%s{\"counter_id\":\"%.*s\",\"amount\":%" PRId64 ",\"total\":%" PRId64 "}",
+	buf_printf(entries,
+	           "%s{\"counter_id\":\"%.*s\",\"amount\":%" PRId64 ",\"total\":%" PRId64 "}",
 	           entries->len ? "," : "", STR_ARG(s->key), s->amount, m->total);
 }
 
@@ -308,8 +310,8 @@ static void model_control(struct sim_world *w, struct counter_run *r, const stru
 		return;
 	model->due_ms = 0;
 	model->rang++;
-	expect_line(w, e, "crossings %.*s counter.rang %.*s %" PRId64, STR_ARG(id), STR_ARG(event_id),
-	            model->rang);
+	expect_line(w, e, "crossings %.*s counter.rang %.*s %" PRId64, STR_ARG(id),
+	            STR_ARG(event_id), model->rang);
 }
 
 static const struct sent *sent_at(const struct counter_run *r, int32_t partition, int64_t offset)
@@ -336,7 +338,7 @@ static void model_shard(struct sim_world *w, struct counter_run *r, int32_t part
 	}
 }
 
-/* ---- comparing --------------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 /* An output in the words of expect_line(). */
 static struct str line_of(struct sim_world *w, const struct sim_output *o)
@@ -401,11 +403,12 @@ static void compare_outputs(struct sim_world *w, struct counter_run *r, int32_t 
 		}
 	}
 	if (line < e->count)
-		sim_fail(w, "ticks/%d: lost output \"%.*s\"", (int)partition, STR_ARG(e->lines[line]));
+		sim_fail(w, "ticks/%d: lost output \"%.*s\"", (int)partition,
+		         STR_ARG(e->lines[line]));
 	for (unsigned i = 0; i < 4; i++)
 		if (!str_eq(buf_str(&bodies[i]), buf_str(&e->entries[i])))
-			sim_fail(w, "ticks/%d: entries for %u are %.*s, not %.*s", (int)partition, i,
-			         STR_ARG(buf_str(&bodies[i])), STR_ARG(buf_str(&e->entries[i])));
+			sim_fail(w, "ticks/%d: entries for %u are %.*s, not %.*s", (int)partition,
+			         i, STR_ARG(buf_str(&bodies[i])), STR_ARG(buf_str(&e->entries[i])));
 }
 
 static void expect_number(struct sim_world *w, struct memory_keys *k, enum stored_kind kind,

@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "common/base/hash.h"
 
-/* ---- record types ------------------------------------------------------------------ */
+/* ---- record types ---- */
 
 struct tick {
 	struct str counter_id;
@@ -45,16 +45,28 @@ struct entry {
 };
 
 #define TEXT(type, n, must_be)                                                               \
-	{ FIELD_NAME(#n), .kind = FIELD_STRING, .form = FORM_ANY, .required = must_be, .has = -1, \
-	  .offset = offsetof(struct type, n), .min = 1, .max = 100 }
-#define NUMBER(type, n)                                                       \
-	{ FIELD_NAME(#n), .kind = FIELD_INT, .required = true, .has = -1,     \
-	  .offset = offsetof(struct type, n), .min = INT32_MIN, .max = INT32_MAX }
-#define FIGURE(type, n)                                                       \
-	{ FIELD_NAME(#n), .kind = FIELD_INT, .zero_absent = true, .has = -1,  \
-	  .offset = offsetof(struct type, n), .min = INT64_MIN, .max = INT64_MAX }
-#define RECORD(type, words) \
-	{ words, sizeof(struct type), type##_fields, sizeof(type##_fields) / sizeof(struct field) }
+	{                                                                                    \
+		FIELD_NAME(#n), .kind = FIELD_STRING, .form = FORM_ANY, .required = must_be, \
+				.has = -1, .offset = offsetof(struct type, n), .min = 1,     \
+				.max = 100                                                   \
+	}
+#define NUMBER(type, n)                                                               \
+	{                                                                             \
+		FIELD_NAME(#n), .kind = FIELD_INT, .required = true, .has = -1,       \
+				.offset = offsetof(struct type, n), .min = INT32_MIN, \
+				.max = INT32_MAX                                      \
+	}
+#define FIGURE(type, n)                                                               \
+	{                                                                             \
+		FIELD_NAME(#n), .kind = FIELD_INT, .zero_absent = true, .has = -1,    \
+				.offset = offsetof(struct type, n), .min = INT64_MIN, \
+				.max = INT64_MAX                                      \
+	}
+#define RECORD(type, words)                                          \
+	{                                                            \
+		words, sizeof(struct type), type##_fields,           \
+			sizeof(type##_fields) / sizeof(struct field) \
+	}
 
 static const struct field tick_fields[] = { TEXT(tick, counter_id, true), NUMBER(tick, amount) };
 static const struct record_type tick_type = RECORD(tick, "tick.added");
@@ -79,7 +91,7 @@ static const struct field entry_fields[] = { TEXT(entry, counter_id, true), NUMB
 	                                     NUMBER(entry, total) };
 static const struct record_type entry_type = RECORD(entry, "tick.entry");
 
-/* ---- tables -------------------------------------------------------------------------- */
+/* ---- tables ---- */
 
 static int64_t watch_due_ms(const void *record)
 {
@@ -120,19 +132,23 @@ static const struct entity watch_entity = {
 };
 static const struct entity *const entities[] = { &counter_entity, &watch_entity, NULL };
 
-static const struct output crossed = {
-	.topic = "crossings", .type = "counter.crossed", .form = OUTPUT_EVENT, .data = &crossing_type
-};
+static const struct output crossed = { .topic = "crossings",
+	                               .type = "counter.crossed",
+	                               .form = OUTPUT_EVENT,
+	                               .data = &crossing_type };
 static const struct output rang = {
 	.topic = "crossings", .type = "counter.rang", .form = OUTPUT_EVENT, .data = &crossing_type
 };
 static const struct output entries = {
 	.topic = "entries", .type = "tick.entry", .form = OUTPUT_BLOCK, .data = &entry_type
 };
-static const struct output sums = {
-	.topic = "sums", .type = "tick.sum", .form = OUTPUT_SUMMED, .data = &tick_type,
-	.row_hash = tick_hash, .row_same = tick_same, .row_add = tick_add
-};
+static const struct output sums = { .topic = "sums",
+	                            .type = "tick.sum",
+	                            .form = OUTPUT_SUMMED,
+	                            .data = &tick_type,
+	                            .row_hash = tick_hash,
+	                            .row_same = tick_same,
+	                            .row_add = tick_add };
 static const struct output *const outputs[] = { &crossed, &rang, &entries, &sums, NULL };
 
 static const struct redis_key keys[] = {
@@ -142,7 +158,7 @@ static const struct redis_key keys[] = {
 	{ .pattern = NULL },
 };
 
-/* ---- rules ------------------------------------------------------------------------------ */
+/* ---- rules ---- */
 
 static void reads_tick(const struct event *event, struct reads *reads)
 {

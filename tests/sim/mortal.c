@@ -17,7 +17,7 @@ static bool lives(struct mortal *m)
 	return !m->dead;
 }
 
-/* ---- broker ------------------------------------------------------------------- */
+/* ---- broker ---- */
 
 static void take(void *self, int32_t partition, int64_t until, unsigned max, size_t max_bytes,
                  struct taken *out)
@@ -125,7 +125,7 @@ static int32_t partitions(void *self, struct str topic)
 	return m->broker.partitions(m->broker.self, topic);
 }
 
-/* ---- store --------------------------------------------------------------------- */
+/* ---- store ---- */
 
 static void claim(void *self, int32_t partition, uint64_t ticket, const char *id)
 {
@@ -183,7 +183,7 @@ static void read_due(void *self, int32_t partition, uint64_t ticket, unsigned ma
 		m->store.read_due(m->store.self, partition, ticket, max);
 }
 
-/* ---- making ---------------------------------------------------------------------- */
+/* ---- making ---- */
 
 struct mortal *mortal_new(struct arena *arena, struct ports *ports)
 {

@@ -30,29 +30,29 @@ struct orders_run {
 	struct orders_stream *stream;
 	struct place_of_record places[PLACES_MOST];
 	unsigned place_count;
-	int64_t pins[2];      /* offsets of the end records; -1: not published */
+	int64_t pins[2]; /* offsets of the end records; -1: not published */
 	unsigned until_publish;
 	struct orders_oracle *oracle;
 };
 
-/* ---- reference data ------------------------------------------------------------------- */
+/* ---- reference data ---- */
 
 static void publish(struct sim_world *w, struct orders_run *r, unsigned publishing)
 {
 	const struct header header = { STR_INIT("tw-control"), STR_INIT("1") };
 	struct str keys[REFERENCE_MOST], values[REFERENCE_MOST];
-	unsigned count =
-		orders_reference(sim_memory(w), publishing, keys, values, REFERENCE_MOST);
+	unsigned count = orders_reference(sim_memory(w), publishing, keys, values, REFERENCE_MOST);
 
 	for (unsigned i = 0; i < count; i++)
 		sim_append_at(w, "reference", 0, keys[i], values[i], NULL, 0);
 	r->pins[publishing] = sim_append_at(
 		w, "reference", 0, STR("end"),
-		arena_printf(sim_memory(w),
-	                     "{\"specversion\":\"1.0\",\"id\":\"end-%u\",\"source\":\"/tallyworks/sim\","
-	                     "\"type\":\"tallyworks.reference.ended\",\"time\":\"2026-01-01T00:00:00Z\","
-	                     "\"data\":{\"records\":%u}}",
-	                     publishing, count),
+		arena_printf(
+			sim_memory(w),
+			"{\"specversion\":\"1.0\",\"id\":\"end-%u\",\"source\":\"/tallyworks/sim\","
+			"\"type\":\"tallyworks.reference.ended\",\"time\":\"2026-01-01T00:00:00Z\","
+			"\"data\":{\"records\":%u}}",
+			publishing, count),
 		&header, 1);
 	sim_control(w, arena_printf(sim_memory(w),
 	                            "{\"specversion\":\"1.0\",\"id\":\"pin-%u\","
@@ -63,7 +63,7 @@ static void publish(struct sim_world *w, struct orders_run *r, unsigned publishi
 	                            publishing, r->pins[publishing]));
 }
 
-/* ---- the run ------------------------------------------------------------------------------ */
+/* ---- the run ---- */
 
 static void *begin(struct sim_world *w)
 {
@@ -109,7 +109,7 @@ static bool at_rest(struct sim_world *w, void *self)
 	return sim_timers_are_done(w);
 }
 
-/* ---- the oracle's walk --------------------------------------------------------------------- */
+/* ---- the oracle's walk ---- */
 
 static const struct order_record *record_at(const struct orders_run *r, int32_t partition,
                                             int64_t offset)
@@ -158,7 +158,8 @@ static void walk(struct sim_world *w, struct orders_run *r, int32_t partition,
 	}
 }
 
-static void compare_refused(struct sim_world *w, int32_t partition, const struct oracle_lines *lines)
+static void compare_refused(struct sim_world *w, int32_t partition,
+                            const struct oracle_lines *lines)
 {
 	unsigned count, line = 0;
 	const struct sim_output *all = sim_outputs(w, &orders_worker, partition, &count);
@@ -174,7 +175,8 @@ static void compare_refused(struct sim_world *w, int32_t partition, const struct
 		if (line == lines->count || !str_eq(text, lines->items[line])) {
 			sim_fail(w, "orders/%d refuses \"%.*s\", not \"%.*s\"", (int)partition,
 			         STR_ARG(text),
-			         STR_ARG(line == lines->count ? STR("(nothing)") : lines->items[line]));
+			         STR_ARG(line == lines->count ? STR("(nothing)")
+			                                      : lines->items[line]));
 			return;
 		}
 		line++;
@@ -184,7 +186,7 @@ static void compare_refused(struct sim_world *w, int32_t partition, const struct
 		         STR_ARG(lines->items[line]));
 }
 
-/* ---- commissions ------------------------------------------------------------------------------ */
+/* ---- commissions ---- */
 
 static struct str word(struct str value, const char *name)
 {
@@ -214,22 +216,22 @@ static void check_line(struct sim_world *w, struct str value)
 		memory_keys_find(keys, arena_printf(a, "commission:%.*s", STR_ARG(id)));
 
 	if (!line.ptr || !str_eq(number(line, "amount"), amount))
-		sim_fail(w, "%.*s: the line of %.*s is %.*s, not of %.*s", STR_ARG(key), STR_ARG(id),
-		         STR_ARG(line), STR_ARG(amount));
-	if (!where || !str_eq(where->value, arena_printf(a, "%.*s %.*s", STR_ARG(payee), STR_ARG(month))))
+		sim_fail(w, "%.*s: the line of %.*s is %.*s, not of %.*s", STR_ARG(key),
+		         STR_ARG(id), STR_ARG(line), STR_ARG(amount));
+	if (!where ||
+	    !str_eq(where->value, arena_printf(a, "%.*s %.*s", STR_ARG(payee), STR_ARG(month))))
 		sim_fail(w, "commission:%.*s does not lead to its line", STR_ARG(id));
 }
 
 static struct str commission_line(struct sim_world *w, struct str value)
 {
-	return arena_printf(sim_memory(w), "%.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s",
-	                    STR_ARG(word(value, "type")), STR_ARG(word(value, "order_id")),
-	                    STR_ARG(word(value, "payee_id")),
-	                    STR_ARG(word(value, "source_event_id")), STR_ARG(number(value, "basis")),
-	                    STR_ARG(number(value, "rate_ppm")), STR_ARG(number(value, "amount")),
-	                    STR_ARG(number(value, "cumulative_before")),
-	                    STR_ARG(number(value, "cumulative_after")),
-	                    STR_ARG(number(value, "plan_version")));
+	return arena_printf(
+		sim_memory(w), "%.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s",
+		STR_ARG(word(value, "type")), STR_ARG(word(value, "order_id")),
+		STR_ARG(word(value, "payee_id")), STR_ARG(word(value, "source_event_id")),
+		STR_ARG(number(value, "basis")), STR_ARG(number(value, "rate_ppm")),
+		STR_ARG(number(value, "amount")), STR_ARG(number(value, "cumulative_before")),
+		STR_ARG(number(value, "cumulative_after")), STR_ARG(number(value, "plan_version")));
 }
 
 static int by_text(const void *a, const void *b)
@@ -265,7 +267,7 @@ static void compare_commissions(struct sim_world *w, const struct oracle_lines *
 		}
 }
 
-/* ---- Redis --------------------------------------------------------------------------------------- */
+/* ---- Redis ---- */
 
 static bool is_compared(struct str key)
 {
@@ -329,7 +331,8 @@ static void expect_no_letters(struct sim_world *w, const char *topic)
 {
 	for (int32_t p = 0; p < memory_broker_partitions(sim_broker(w), str_from_c(topic)); p++) {
 		int64_t next = 0;
-		const struct message *m = memory_broker_read(sim_broker(w), str_from_c(topic), p, &next);
+		const struct message *m =
+			memory_broker_read(sim_broker(w), str_from_c(topic), p, &next);
 
 		if (m)
 			sim_fail(w, "%s has %.*s (%.*s)", topic, STR_ARG(m->value),

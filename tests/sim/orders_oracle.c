@@ -92,11 +92,12 @@ static void add_line(struct orders_oracle *o, struct oracle_lines *lines, struct
 
 static void refuse(struct orders_oracle *o, const struct order_record *r, const char *reason)
 {
-	add_line(o, o->refused,
-	         arena_printf(o->arena, "%.*s %s %.*s", STR_ARG(r->key), reason, STR_ARG(r->value)));
+	add_line(
+		o, o->refused,
+		arena_printf(o->arena, "%.*s %s %.*s", STR_ARG(r->key), reason, STR_ARG(r->value)));
 }
 
-/* ---- numbers -------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 /* Half to even, of a product that is never negative. */
 static int64_t at_rate(int64_t amount, int64_t rate_ppm)
@@ -126,7 +127,7 @@ static int64_t share_of(const struct order_record *made, unsigned n, int64_t amo
 	return whole_n + (before < left);
 }
 
-/* ---- figures ---------------------------------------------------------------------------- */
+/* ---- figures ---- */
 
 static void add_number(struct orders_oracle *o, enum stored_kind kind, struct str key,
                        const char *field, int64_t amount)
@@ -171,7 +172,8 @@ static void add_sales(struct orders_oracle *o, struct str scope, int64_t time_ms
 		           field, amount);
 }
 
-static struct str scope_of(struct orders_oracle *o, const char *kind, const char *letter, unsigned n)
+static struct str scope_of(struct orders_oracle *o, const char *kind, const char *letter,
+                           unsigned n)
 {
 	return arena_printf(o->arena, "%s:%s-%u", kind, letter, n);
 }
@@ -187,8 +189,7 @@ static void add_seat(struct orders_oracle *o, unsigned payee, unsigned team, int
 {
 	struct str member = arena_printf(o->arena, "p-%u", payee), periods[5];
 	struct str units[3] = { arena_printf(o->arena, "team:t-%u", team),
-		                arena_printf(o->arena, "city:c-%u", team / 2),
-		                STR("region:r-0") };
+		                arena_printf(o->arena, "city:c-%u", team / 2), STR("region:r-0") };
 
 	if (!is_ranked(field) && strcmp(field, "order_amount") != 0 &&
 	    strcmp(field, "signed_amount") != 0)
@@ -220,9 +221,10 @@ static void add_team_score(struct orders_oracle *o, unsigned team, int64_t time_
 	if (!is_ranked(field))
 		return;
 	name_periods(o->arena, time_ms, periods);
-	add_number(o, STORED_SCORES,
-	           arena_printf(o->arena, "board:%s:company:teams:%.*s", field, STR_ARG(periods[2])),
-	           arena_printf(o->arena, "t-%u", team).ptr, amount);
+	add_number(
+		o, STORED_SCORES,
+		arena_printf(o->arena, "board:%s:company:teams:%.*s", field, STR_ARG(periods[2])),
+		arena_printf(o->arena, "t-%u", team).ptr, amount);
 }
 
 /* To everyone whom the whole of an order concerns. */
@@ -256,7 +258,8 @@ static void add_count(struct orders_oracle *o, const struct model_order *m, int6
 
 	add_whole(o, m, time_ms, field, 1);
 	for (unsigned i = 0; i < m->record->split_count; i++) {
-		add_sales(o, scope_of(o, "payee", "p", m->record->splits[i].payee), time_ms, field, 1);
+		add_sales(o, scope_of(o, "payee", "p", m->record->splits[i].payee), time_ms, field,
+		          1);
 		teams |= 1U << m->teams[i];
 		cities |= 1U << m->teams[i] / 2;
 	}
@@ -278,7 +281,7 @@ static void add_shared(struct orders_oracle *o, const struct model_order *m, int
 		add_share(o, m, i, time_ms, field, share_of(m->record, i, amount));
 }
 
-/* ---- money ---------------------------------------------------------------------------------- */
+/* ---- money ---- */
 
 static void commission(struct orders_oracle *o, const struct model_order *m, unsigned n,
                        const struct order_record *r, int64_t before, int64_t after)
@@ -323,7 +326,7 @@ static void move_money(struct orders_oracle *o, struct model_order *m, const str
 	}
 }
 
-/* ---- an order's life --------------------------------------------------------------------------- */
+/* ---- an order's life ---- */
 
 static struct model_payment *payment_of(struct model_order *m, unsigned number)
 {
@@ -364,12 +367,14 @@ static const char *judge(struct model_order *m, const struct order_record *r)
 		if (r->amount > p->amount - p->refunded)
 			return "over_refund";
 	}
-	if ((r->step == STEP_DELIVERED && m->delivered) || (r->step == STEP_CANCELLED && m->cancelled))
+	if ((r->step == STEP_DELIVERED && m->delivered) ||
+	    (r->step == STEP_CANCELLED && m->cancelled))
 		return SKIPPED;
 	return NULL;
 }
 
-static void apply_money(struct orders_oracle *o, struct model_order *m, const struct order_record *r)
+static void apply_money(struct orders_oracle *o, struct model_order *m,
+                        const struct order_record *r)
 {
 	if (r->step == STEP_PAID) {
 		m->payments[m->payment_count].number = r->payment;
@@ -485,7 +490,8 @@ static const char *judge_making(const struct model_order *m, const struct order_
 
 		if (payee == PAYEES)
 			return "payee_unknown";
-		if (orders_rate((unsigned)publishing + 1, orders_level((unsigned)publishing, payee)) < 0)
+		if (orders_rate((unsigned)publishing + 1,
+		                orders_level((unsigned)publishing, payee)) < 0)
 			return "plan_unknown";
 	}
 	return NULL;
@@ -587,6 +593,6 @@ struct str orders_oracle_document(const struct orders_oracle *o, unsigned order)
 
 	if (!m->any)
 		return str_of(NULL, 0);
-	return arena_printf(o->arena, "\"collected\":%" PRId64 ",\"refunded\":%" PRId64, m->collected,
-	                    m->refunded);
+	return arena_printf(o->arena, "\"collected\":%" PRId64 ",\"refunded\":%" PRId64,
+	                    m->collected, m->refunded);
 }

@@ -27,8 +27,8 @@ void orders_oracle_release(struct orders_oracle *);
 void orders_oracle_record(struct orders_oracle *, const struct order_record *, int publishing,
                           int64_t offset, int64_t broker_ms, struct oracle_lines *refused);
 /* A timer for the order, due then. */
-void orders_oracle_timer(struct orders_oracle *, unsigned order, int64_t due_ms,
-                         int64_t broker_ms, struct oracle_lines *refused);
+void orders_oracle_timer(struct orders_oracle *, unsigned order, int64_t due_ms, int64_t broker_ms,
+                         struct oracle_lines *refused);
 
 /* Expected keys sales:, seat:, board:, pay: without fields *_at. */
 struct memory_keys *orders_oracle_keys(struct orders_oracle *);

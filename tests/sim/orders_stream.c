@@ -31,7 +31,7 @@ struct orders_stream {
 	unsigned sent_count;
 };
 
-/* ---- the company ------------------------------------------------------------------ */
+/* ---- the company ---- */
 
 unsigned orders_team(unsigned publishing, unsigned payee)
 {
@@ -59,7 +59,8 @@ struct reference_set {
 	unsigned count, room;
 };
 
-static void add_reference(struct reference_set *set, const char *kind, struct str id, struct str data)
+static void add_reference(struct reference_set *set, const char *kind, struct str id,
+                          struct str data)
 {
 	must(set->count < set->room);
 	set->keys[set->count] = arena_printf(set->arena, "%s:%.*s", kind, STR_ARG(id));
@@ -76,7 +77,8 @@ static void add_units(struct reference_set *set)
 {
 	for (unsigned t = 0; t < TEAMS; t++)
 		add_reference(set, "unit", arena_printf(set->arena, "t-%u", t),
-		              arena_printf(set->arena, "\"kind\":\"team\",\"parent_id\":\"c-%u\"", t / 2));
+		              arena_printf(set->arena, "\"kind\":\"team\",\"parent_id\":\"c-%u\"",
+		                           t / 2));
 	for (unsigned c = 0; c < 2; c++)
 		add_reference(set, "unit", arena_printf(set->arena, "c-%u", c),
 		              STR("\"kind\":\"city\",\"parent_id\":\"r-0\""));
@@ -108,12 +110,13 @@ unsigned orders_reference(struct arena *a, unsigned publishing, struct str *keys
 	for (unsigned p = 0; p < PAYEES; p++)
 		add_reference(&set, "person", arena_printf(a, "p-%u", p),
 		              arena_printf(a, "\"team_id\":\"t-%u\",\"level\":%u",
-		                           orders_team(publishing, p), orders_level(publishing, p)));
+		                           orders_team(publishing, p),
+		                           orders_level(publishing, p)));
 	add_reference(&set, "plan", STR("base"), plan_rows(a, publishing + 1));
 	return set.count;
 }
 
-/* ---- records ------------------------------------------------------------------------ */
+/* ---- records ---- */
 
 static struct order_record *record_new(struct orders_stream *s, enum order_step step,
                                        unsigned order, int64_t time_ms)
@@ -132,7 +135,7 @@ static struct order_record *record_new(struct orders_stream *s, enum order_step 
 static void set_value(struct orders_stream *s, struct order_record *r, struct str data)
 {
 	static const char *const types[] = {
-		"order.created",    "subscription.made", "contract.signed", "mortgage.granted",
+		"order.created",     "subscription.made", "contract.signed", "mortgage.granted",
 		"payment.collected", "payment.refunded",  "order.delivered", "order.cancelled",
 	};
 	char time[24];
@@ -187,7 +190,8 @@ static struct order_record *make_order(struct orders_stream *s, unsigned order, 
 	draw_lines(s, r);
 	data = arena_printf(s->arena, "\"channel_id\":\"ch-%u\",\"project_id\":\"pj\"", r->channel);
 	for (unsigned i = 0; i < r->split_count; i++)
-		data = arena_printf(s->arena, "%.*s%s{\"payee_id\":\"p-%u\",\"weight\":%" PRId64 "}%s",
+		data = arena_printf(s->arena,
+		                    "%.*s%s{\"payee_id\":\"p-%u\",\"weight\":%" PRId64 "}%s",
 		                    STR_ARG(data), i ? "," : ",\"splits\":[", r->splits[i].payee,
 		                    r->splits[i].weight, i + 1 == r->split_count ? "]" : "");
 	for (unsigned i = 0; i < r->line_count; i++)
@@ -197,12 +201,14 @@ static struct order_record *make_order(struct orders_stream *s, unsigned order, 
 		                    STR_ARG(data), i ? "," : ",\"lines\":[", r->lines[i].product,
 		                    r->lines[i].quantity, r->lines[i].price,
 		                    i + 1 == r->line_count ? "]" : "");
-	set_value(s, r, arena_printf(s->arena, "%.*s,%.*s", STR_ARG(data), STR_ARG(money_of(s, r))));
+	set_value(s, r,
+	          arena_printf(s->arena, "%.*s,%.*s", STR_ARG(data), STR_ARG(money_of(s, r))));
 	return r;
 }
 
-static struct order_record *make_money(struct orders_stream *s, enum order_step step, unsigned order,
-                                       int64_t time_ms, int64_t amount, unsigned payment)
+static struct order_record *make_money(struct orders_stream *s, enum order_step step,
+                                       unsigned order, int64_t time_ms, int64_t amount,
+                                       unsigned payment)
 {
 	struct order_record *r = record_new(s, step, order, time_ms);
 	struct str data;
@@ -212,9 +218,11 @@ static struct order_record *make_money(struct orders_stream *s, enum order_step 
 	r->refund = r->content;
 	data = money_of(s, r);
 	if (step == STEP_PAID || step == STEP_REFUNDED)
-		data = arena_printf(s->arena, "%.*s,\"payment_id\":\"pay-%u\"", STR_ARG(data), payment);
+		data = arena_printf(s->arena, "%.*s,\"payment_id\":\"pay-%u\"", STR_ARG(data),
+		                    payment);
 	if (step == STEP_REFUNDED)
-		data = arena_printf(s->arena, "%.*s,\"refund_id\":\"ref-%u\"", STR_ARG(data), r->refund);
+		data = arena_printf(s->arena, "%.*s,\"refund_id\":\"ref-%u\"", STR_ARG(data),
+		                    r->refund);
 	set_value(s, r, data);
 	return r;
 }
@@ -229,12 +237,13 @@ static struct order_record *make_end(struct orders_stream *s, unsigned order, in
 	r->correct = dice_hits(s->dice, 800);
 	set_value(s, r,
 	          delivered ? arena_printf(s->arena, "\"on_time\":%s,\"correct\":%s",
-	                                   r->on_time ? "true" : "false", r->correct ? "true" : "false")
+	                                   r->on_time ? "true" : "false",
+	                                   r->correct ? "true" : "false")
 	                    : STR("\"reason\":\"changed mind\""));
 	return r;
 }
 
-/* ---- the stream ------------------------------------------------------------------------ */
+/* ---- the stream ---- */
 
 static void push(struct queue *q, const struct order_record *r)
 {
@@ -273,8 +282,8 @@ static void begin_order(struct orders_stream *s)
 	if (!dice_hits(s->dice, 60))
 		push(q, made);
 	if (dice_hits(s->dice, 250))
-		push(q, make_money(s, STEP_SUBSCRIBED + dice_below(s->dice, 3), order, at_ms + 7200000,
-		                   dice_between(s->dice, 1, 50000), 0));
+		push(q, make_money(s, STEP_SUBSCRIBED + dice_below(s->dice, 3), order,
+		                   at_ms + 7200000, dice_between(s->dice, 1, 50000), 0));
 	if (dice_hits(s->dice, 850))
 		push_payments(s, q, order, &at_ms, made->amount);
 	if (dice_hits(s->dice, 300))

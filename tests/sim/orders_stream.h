@@ -66,8 +66,8 @@ struct orders_stream *orders_stream_new(struct arena *, struct dice *, unsigned 
 const struct order_record *orders_stream_next(struct orders_stream *);
 
 /* The reference records of a publishing (0 or 1): fills at most `room` keys and values. */
-unsigned orders_reference(struct arena *, unsigned publishing, struct str *keys,
-                          struct str *values, unsigned room);
+unsigned orders_reference(struct arena *, unsigned publishing, struct str *keys, struct str *values,
+                          unsigned room);
 /* Where a payee sits, and at which level; the plan's rate for a level (-1: none). */
 unsigned orders_team(unsigned publishing, unsigned payee);
 unsigned orders_level(unsigned publishing, unsigned payee);

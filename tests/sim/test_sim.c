@@ -21,7 +21,7 @@
 #include "tests/sim/orders_app.h"
 
 #define DEFAULT_RUNS 160
-#define LARGE_SHARE 10  /* an app of several workers gets that part of the runs */
+#define LARGE_SHARE 10   /* an app of several workers gets that part of the runs */
 #define CRASHES_SHORT 60 /* of a test run, of each kind; --crashes takes all */
 #define MUTANT_RUNS 3000 /* a mutant must be caught in at most so many */
 
@@ -67,7 +67,7 @@ static void print_line(void *to, const char *line)
 	fprintf(to, "%s\n", line);
 }
 
-/* ---- one run ----------------------------------------------------------------------------- */
+/* ---- one run ---- */
 
 static char failure[1024];
 static struct sim_stats totals;
@@ -144,7 +144,7 @@ static int replay(const struct sim_app *app, uint64_t seed, const struct mutant 
 	return 1;
 }
 
-/* ---- many runs ---------------------------------------------------------------------------- */
+/* ---- many runs ---- */
 
 static double seconds_since(const struct timespec *start)
 {
@@ -158,13 +158,15 @@ static void print_totals(const struct sim_app *app, unsigned runs, double second
 {
 	const struct process_stats *p = &totals.process;
 
-	printf("%s: %u runs in %.1f s, %.0f a second; %" PRIu64 " steps, %" PRIu64 " crashes, %" PRIu64
-	       " expels, %" PRIu64 " rollbacks; records folded %" PRIu64 ", outputs %" PRIu64
-	       ", transactions %" PRIu64 ", aborts %" PRIu64 ", unknown %" PRIu64 ", flushes %" PRIu64
-	       ", refused %" PRIu64 ", claims %" PRIu64 ", rebuilds %" PRIu64 ", timers %" PRIu64 "\n",
-	       app->name, runs, seconds, runs / seconds, totals.steps, totals.crashes, totals.expels,
-	       totals.rollbacks, p->records, totals.outputs, p->transactions, p->aborts,
-	       p->unknown_outcomes, p->flushes, p->flush_refusals, p->claims, p->rebuilds, p->timers);
+	printf("%s: %u runs in %.1f s, %.0f a second; %" PRIu64 " steps, %" PRIu64
+	       " crashes, %" PRIu64 " expels, %" PRIu64 " rollbacks; records folded %" PRIu64
+	       ", outputs %" PRIu64 ", transactions %" PRIu64 ", aborts %" PRIu64
+	       ", unknown %" PRIu64 ", flushes %" PRIu64 ", refused %" PRIu64 ", claims %" PRIu64
+	       ", rebuilds %" PRIu64 ", timers %" PRIu64 "\n",
+	       app->name, runs, seconds, runs / seconds, totals.steps, totals.crashes,
+	       totals.expels, totals.rollbacks, p->records, totals.outputs, p->transactions,
+	       p->aborts, p->unknown_outcomes, p->flushes, p->flush_refusals, p->claims,
+	       p->rebuilds, p->timers);
 }
 
 static int run_many(const struct sim_app *app, uint64_t first, unsigned runs,
@@ -178,8 +180,8 @@ static int run_many(const struct sim_app *app, uint64_t first, unsigned runs,
 	for (unsigned i = 0; i < runs; i++) {
 		if (run_seed(app, first + i, mutant))
 			continue;
-		printf("FAILED: test_sim --app %s --seed %" PRIu64 "%s%s: %s\n", app->name, first + i,
-		       mutant ? " --mutant " : "", mutant ? mutant->name : "", failure);
+		printf("FAILED: test_sim --app %s --seed %" PRIu64 "%s%s: %s\n", app->name,
+		       first + i, mutant ? " --mutant " : "", mutant ? mutant->name : "", failure);
 		fflush(stdout);
 		if (++failed == 5)
 			break;
@@ -197,7 +199,8 @@ static int run_crashes(const struct sim_app *app, uint64_t seed, bool all)
 	int failed = 0;
 
 	if (!run(app, &options)) {
-		printf("FAILED: %s without faults, seed %" PRIu64 ": %s\n", app->name, seed, failure);
+		printf("FAILED: %s without faults, seed %" PRIu64 ": %s\n", app->name, seed,
+		       failure);
 		return 1;
 	}
 	calls = totals.calls;
@@ -212,10 +215,11 @@ static int run_crashes(const struct sim_app *app, uint64_t seed, bool all)
 			printf("FAILED: %s\n  %s\n", running, failure);
 			failed++;
 		}
-		n += all ? 1 : 1 + dice_below(&(struct dice){ seed + n }, 2 * of / CRASHES_SHORT + 1);
+		n += all ? 1
+		         : 1 + dice_below(&(struct dice){ seed + n }, 2 * of / CRASHES_SHORT + 1);
 	}
-	printf("%s: %u crashes over %u calls and %u steps of seed %" PRIu64 ", %d failed\n", app->name,
-	       ran, calls, steps, seed, failed);
+	printf("%s: %u crashes over %u calls and %u steps of seed %" PRIu64 ", %d failed\n",
+	       app->name, ran, calls, steps, seed, failed);
 	return failed;
 }
 
@@ -241,7 +245,7 @@ static int run_mutants(const struct sim_app *app, uint64_t first, bool all)
 	return missed;
 }
 
-/* ---- the command line ------------------------------------------------------------------------ */
+/* ---- the command line ---- */
 
 struct arguments {
 	unsigned runs;

@@ -27,7 +27,7 @@ struct sim_world;
 struct sim_app {
 	const char *name;
 	const struct worker *const *workers; /* ends with NULL; at most SIM_WORKERS */
-	unsigned steps; /* with faults, of a usual run */
+	unsigned steps;                      /* with faults, of a usual run */
 	/* Before the first step: more topics, reference data. Returns the application's own. */
 	void *(*begin)(struct sim_world *);
 	/* Appends the next input; false: there is no more. */
@@ -41,10 +41,10 @@ struct sim_app {
 
 struct sim_options {
 	uint64_t seed;
-	bool faults;          /* false: only the order is drawn */
-	bool direct;          /* not even that */
-	unsigned crash_call;  /* the first process dies at its n-th port call; 0: never */
-	unsigned crash_step;  /* ... at the n-th step of what it has under way */
+	bool faults;         /* false: only the order is drawn */
+	bool direct;         /* not even that */
+	unsigned crash_call; /* the first process dies at its n-th port call; 0: never */
+	unsigned crash_step; /* ... at the n-th step of what it has under way */
 	unsigned store_mutants, broker_mutants;
 	void (*trace)(void *to, const char *line); /* or NULL */
 	void *trace_to;

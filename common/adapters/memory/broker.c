@@ -12,7 +12,7 @@
 
 #define TRANSACTION_TIMEOUT_MS 10000
 
-/* ---- topics --------------------------------------------------------------------- */
+/* ---- topics ---- */
 
 struct memory_broker *memory_broker_new(struct memory_schedule *schedule)
 {
@@ -108,7 +108,7 @@ void memory_broker_set_compacted(struct memory_broker *b, struct str topic, bool
 	broker_topic(b, topic)->compacted = compacted;
 }
 
-/* ---- logs ------------------------------------------------------------------------- */
+/* ---- logs ---- */
 
 static struct message message_copy(struct arena *a, const struct message *from)
 {
@@ -215,7 +215,7 @@ void memory_broker_set_start(struct memory_broker *b, struct str topic, int32_t 
 	log->start = offset;
 }
 
-/* ---- transactions ------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 struct producer *broker_producer(struct memory_broker *b, struct str id, bool make)
 {

@@ -38,6 +38,7 @@ struct memory_broker_chances {
 	unsigned lost_commit;    /* the request or the answer of a commit is lost */
 	unsigned failed_send;    /* producing or sending offsets fails; abortable */
 	unsigned failed_call;    /* read_cursor, fence, reopen, append answer with an error */
+	unsigned trouble;        /* a take finds that the partition cannot be fetched */
 	unsigned late_heartbeat; /* a member learns late of a change in the group */
 	unsigned short_take;     /* take() has less than there is, or nothing yet */
 };

@@ -64,7 +64,7 @@ int64_t memory_broker_cursor(const struct memory_broker *b, struct str group, in
 	return p->exists ? p->offset : -1;
 }
 
-/* ---- calls ------------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 static void group_call_free(struct memory_call *call)
 {
@@ -92,7 +92,7 @@ static void send_call(struct memory_member *m, const char *name, int32_t partiti
 	                    &call_new(m, name, partition, arrive, answer)->call);
 }
 
-/* ---- the client: what it is told ----------------------------------------------------- */
+/* ---- the client: what it is told ---- */
 
 static void add_event(struct memory_member *m, enum happening_kind kind, int32_t partition)
 {
@@ -199,7 +199,7 @@ static void send_sync(struct memory_member *m)
 		c->call.due_ms += dice_between(&s->dice, 0, HEARTBEAT_MS);
 }
 
-/* ---- the coordinator ------------------------------------------------------------------ */
+/* ---- the coordinator ---- */
 
 static unsigned wanted_by(const struct group *g, const struct memory_member *m)
 {
@@ -340,7 +340,7 @@ void memory_member_move(struct memory_member *to, int32_t partition)
 	changed(to->broker, to->group);
 }
 
-/* ---- the client: what it does ----------------------------------------------------------- */
+/* ---- the client: what it does ---- */
 
 void member_release(struct memory_member *m, int32_t partition)
 {

@@ -21,7 +21,7 @@ struct member_call {
 	struct arena memory;
 };
 
-/* ---- records in ------------------------------------------------------------------- */
+/* ---- records in ---- */
 
 /* Behind a struct taken; on the member's list until it is given back. */
 struct taking {
@@ -120,15 +120,30 @@ static void take_records(struct memory_member *m, struct partition_log *log, int
 	}
 }
 
+static void put_trouble(struct memory_member *m, int32_t partition, enum rc_code code,
+                        const char *words)
+{
+	struct happening *trouble = happening_new(HAPPENED_TROUBLE, partition, 0);
+
+	trouble->rc = (struct rc){ code };
+	trouble->words = words;
+	inbox_put(m->inbox, trouble);
+}
+
 static void port_take(void *self, int32_t partition, int64_t until, unsigned max, size_t max_bytes,
                       struct taken *out)
 {
 	struct memory_member *m = self;
 	const struct held_partition *h = &m->held[partition];
+	struct memory_broker *b = m->broker;
 
 	must(max > 0);
 	*out = (struct taken){ .next_offset = -1 };
-	if (h->held == HELD_YES && h->started)
+	if (h->held != HELD_YES || !h->started)
+		return;
+	if (memory_schedule_fault(b->schedule, b->chances.trouble))
+		put_trouble(m, partition, RC_UNAVAILABLE, "simulated trouble");
+	else
 		take_records(m, topic_log(m->group->topic, partition), until, max, max_bytes, out);
 }
 
@@ -164,11 +179,7 @@ static void port_start(void *self, int32_t partition, int64_t offset)
 	if (h->held != HELD_YES)
 		return;
 	if (offset < log->start || offset > log->count) {
-		struct happening *trouble = happening_new(HAPPENED_TROUBLE, partition, 0);
-
-		trouble->rc = (struct rc){ RC_REFUSED };
-		trouble->words = "offset out of range";
-		inbox_put(m->inbox, trouble);
+		put_trouble(m, partition, RC_REFUSED, "offset out of range");
 		return;
 	}
 	h->started = true;
@@ -183,7 +194,7 @@ static void port_unassign(void *self, int32_t partition)
 	member_release(m, partition);
 }
 
-/* ---- calls with an answer ------------------------------------------------------------ */
+/* ---- calls with an answer ---- */
 
 static bool arrive(struct memory_call *call)
 {
@@ -357,7 +368,7 @@ static void port_append(void *self, int32_t partition, uint64_t ticket, struct s
 	send_call(c);
 }
 
-/* ---- the reference topic --------------------------------------------------------------- */
+/* ---- the reference topic ---- */
 
 #define REFERENCE_RECORDS 8 /* in one answer, so that there are several */
 
@@ -406,7 +417,11 @@ static void port_read_reference(void *self, int64_t from, uint64_t ticket)
 
 static int32_t port_partitions(void *self, struct str topic)
 {
-	return memory_broker_partitions(((struct memory_member *)self)->broker, topic);
+	const struct memory_broker *b = ((struct memory_member *)self)->broker;
+
+	if (memory_schedule_fault(b->schedule, b->chances.failed_call))
+		return -1; /* not known yet */
+	return memory_broker_partitions(b, topic);
 }
 
 static void port_publish(void *self, const struct transaction *transaction)
@@ -414,7 +429,7 @@ static void port_publish(void *self, const struct transaction *transaction)
 	member_publish(self, transaction);
 }
 
-/* ---- the member -------------------------------------------------------------------------- */
+/* ---- the member ---- */
 
 struct memory_member *memory_member_new(struct memory_broker *b, struct memory_party *party,
                                         struct inbox *inbox, struct str group, struct str reference)

@@ -43,7 +43,7 @@ static bool go_on(struct publish_call *c, const char *name, bool (*arrive)(struc
 	return true;
 }
 
-/* ---- the end --------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 /* The caller must have kept all it pointed to, unchanged. */
 static void verify_kept(const struct publish_call *c)
@@ -128,7 +128,7 @@ static bool give_up(struct publish_call *c)
 	return go_on(c, "abort", abort_arrive, abort_answer);
 }
 
-/* ---- P4: commit -------------------------------------------------------------------- */
+/* ---- P4: commit ---- */
 
 /* An EndTxn that was delayed on its way: it arrives when nobody waits for it. */
 static bool late_commit_arrive(struct memory_call *call)
@@ -196,7 +196,7 @@ static bool commit_answer(struct memory_call *call)
 	return finish(c, PUBLISH_UNKNOWN);
 }
 
-/* ---- P3: group metadata, epochs, offsets --------------------------------------------- */
+/* ---- P3: group metadata, epochs, offsets ---- */
 
 static void add_offset(struct publish_call *c, const struct carried *carried)
 {
@@ -286,7 +286,7 @@ static bool check_answer(struct memory_call *call)
 	return go_on(c, "offsets", offsets_arrive, offsets_answer);
 }
 
-/* ---- P1, P2: begin, produce ------------------------------------------------------------ */
+/* ---- P1, P2: begin, produce ---- */
 
 static bool produce_arrive(struct memory_call *call)
 {
@@ -344,7 +344,7 @@ static bool closed_answer(struct memory_call *call)
 	return finish(publish_of(call), PUBLISH_UNKNOWN);
 }
 
-/* ---- the call ----------------------------------------------------------------------------- */
+/* ---- the call ---- */
 
 static struct outgoing outgoing_copy(struct arena *a, const struct outgoing *from)
 {

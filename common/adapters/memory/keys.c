@@ -19,7 +19,7 @@ struct keys_undo {
 	struct stored *was; /* NULL: it did not exist */
 };
 
-/* ---- values --------------------------------------------------------------- */
+/* ---- values ---- */
 
 static struct str text_new(struct str s)
 {
@@ -128,7 +128,7 @@ static void pair_drop(struct stored *s, struct str name)
 	memmove(s->pairs + at, s->pairs + at + 1, (s->count - at) * sizeof(*s->pairs));
 }
 
-/* ---- the table and its history ---------------------------------------------- */
+/* ---- the table and its history ---- */
 
 static bool same_key(const void *item, const void *key)
 {
@@ -251,7 +251,7 @@ void memory_keys_empty(struct memory_keys *k)
 	}
 }
 
-/* ---- changes ---------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static struct stored *make(struct memory_keys *k, struct str key, enum stored_kind kind)
 {
@@ -325,7 +325,7 @@ struct stored *memory_keys_meta(struct memory_keys *k, struct str key)
 	return s;
 }
 
-/* ---- reading ------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 struct str memory_keys_field(const struct memory_keys *k, struct str key, struct str name)
 {

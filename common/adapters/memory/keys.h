@@ -25,7 +25,7 @@ struct stored {
 	unsigned count, room;
 	struct shard_meta meta; /* META */
 	bool has_cursor;        /* META: R is there, whole or torn */
-	bool lost; /* META: R is gone, the keys are not (a fault); until a wipe */
+	bool lost;              /* META: R is gone, the keys are not (a fault); until a wipe */
 };
 
 struct keys_undo;

@@ -49,7 +49,7 @@ static struct str meta_key(const struct store_call *c)
 	return str_from_c(c->meta_key);
 }
 
-/* ---- the meta ----------------------------------------------------------------- */
+/* ---- the meta ---- */
 
 static struct shard_meta meta_copy(const struct stored *s)
 {
@@ -97,7 +97,7 @@ static void moved(const struct store_call *c)
 		s->moved(s->moved_to, meta_key(c), memory_keys_find(&s->keys, meta_key(c)));
 }
 
-/* ---- what a call does at the server --------------------------------------------- */
+/* ---- what a call does at the server ---- */
 
 /* A claim that finds `trying` of one who neither let go nor is ourselves counts a death. */
 static bool execute_claim(struct store_call *c)
@@ -262,7 +262,7 @@ static bool execute_due(struct store_call *c)
 	return true;
 }
 
-/* ---- wipe ------------------------------------------------------------------------ */
+/* ---- wipe ---- */
 
 /* The message key whose shard owns the Redis key; absent: none of this worker's. */
 static struct str owner_of(const struct worker *w, struct str key)
@@ -326,7 +326,7 @@ static bool execute_wipe(struct store_call *c)
 	return true;
 }
 
-/* ---- calls ------------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 static void set_result(struct store_call *c, enum store_result result)
 {
@@ -428,7 +428,7 @@ static void send_call(struct store_call *c)
 	memory_schedule_put(c->port->store->schedule, &c->call);
 }
 
-/* ---- the port ------------------------------------------------------------------------ */
+/* ---- the port ---- */
 
 static char *claim_of(struct memory_store_port *port, int32_t partition)
 {
@@ -546,7 +546,7 @@ struct store memory_store_bind(struct memory_store *s, struct memory_party *part
 	};
 }
 
-/* ---- the server ---------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 void memory_store_init(struct memory_store *s, struct memory_schedule *schedule)
 {
