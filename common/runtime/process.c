@@ -20,6 +20,7 @@
 #define REFERENCE_POLL_MS 50
 #define IDLE_TURN_MS 200
 #define TARGETS_RETRY_MS 100
+#define BUSY_RECORDS_A_MS 12 /* transactions wait for more above this rate */
 
 const int64_t duration_bounds_ms[DURATION_BUCKETS - 1] = { 1,   2,   5,   10,  20,   30,   50,   75,
 	                                                   100, 150, 250, 500, 1000, 2500, 10000 };
@@ -57,6 +58,7 @@ struct process {
 	struct reference_store *reference;
 	bool reading_reference, targets_known, draining;
 	bool more; /* the last turn took records: there may be more to take */
+	bool busy; /* the last transaction carried what came at a high rate */
 	int64_t reference_ms;
 	struct flush_call *flushes;
 	struct load_call *loads;
@@ -69,7 +71,7 @@ void process_options_default(struct process_options *o)
 		.flush_interval_ms = 100,
 		.flush_interval_max_ms = 1000,
 		.txn_interval_min_ms = 10,
-		.txn_interval_max_ms = 100,
+		.txn_interval_max_ms = 150,
 		.idle_check_ms = 1000,
 		.revoke_flush_ms = 2000,
 		.batch_records = LIMIT_BATCH_RECORDS,
@@ -508,14 +510,14 @@ static void open_producer(struct process *p, int64_t now_ms)
 	p->ports.broker.reopen(p->ports.broker.self, p->publisher.ticket);
 }
 
-/* At the log's end what is there goes at once; in a backlog a transaction waits until it is worth
- * its cost in the brokers. */
+/* Under light load what is there goes at once; in a backlog, or when much comes, a transaction waits
+ * until it is worth its cost in the brokers (and more rows of measures fall together). */
 static bool publish_is_due(const struct process *p, int64_t now_ms)
 {
 	int64_t since_ms = now_ms - p->publisher.begun_ms;
 	if (since_ms < p->options.txn_interval_min_ms)
 		return false;
-	return !p->more || since_ms >= p->options.txn_interval_max_ms ||
+	return (!p->more && !p->busy) || since_ms >= p->options.txn_interval_max_ms || p->draining ||
 	       p->shard_setting.queued_records >= p->options.queue_records / 2 ||
 	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES / 2;
 }
@@ -524,13 +526,18 @@ static void publish(struct process *p, int64_t now_ms)
 {
 	if (!publish_is_due(p, now_ms))
 		return;
+	int64_t since_ms = now_ms - p->publisher.begun_ms;
 	const struct transaction *t =
 		publisher_next(&p->publisher, p->shards, p->shard_count, now_ms);
 	if (!t)
 		return;
 	p->stats.batches += t->carried_count;
-	for (unsigned i = 0; i < t->carried_count; i++)
+	uint64_t records = 0;
+	for (unsigned i = 0; i < t->carried_count; i++) {
 		add_duration(&p->stats.batch, now_ms - p->publisher.batches[i]->opened_ms);
+		records += p->publisher.batches[i]->records;
+	}
+	p->busy = records >= (uint64_t)since_ms * BUSY_RECORDS_A_MS;
 	p->ports.broker.publish(p->ports.broker.self, t);
 }
 
@@ -627,7 +634,8 @@ static int64_t shard_next_turn(const struct process *p, const struct shard *s, i
 	bool waiting_batch = s->ready || (s->open && !batch_is_bare(s->open)) ||
 	                     (s->carried && !s->carried->carried);
 	if (waiting_batch && p->publisher.state == PUBLISHER_IDLE) {
-		int64_t begin = p->publisher.begun_ms + p->options.txn_interval_min_ms;
+		int64_t begin = p->publisher.begun_ms + (p->busy ? p->options.txn_interval_max_ms
+		                                                 : p->options.txn_interval_min_ms);
 		at = earlier(at, begin > p->publisher.retry_ms ? begin : p->publisher.retry_ms);
 	}
 	return at;
