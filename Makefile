@@ -8,7 +8,8 @@ JOBS ?= $(shell nproc)
 .PHONY: help setup build up demo down test faults fuzz bench fmt tidy sim clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name words; do \
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
+		while IFS=$$'\t' read -r name words; do \
 		printf '  make %-8s %s\n' "$$name" "$$words"; done
 
 setup: ## get and build what the product needs (a second when it is there)
@@ -18,7 +19,7 @@ build: setup ## build everything into build/PRESET (PRESET=release; dev, tsan, c
 	@cmake --preset $(PRESET) --log-level=WARNING
 	@cmake --build --preset $(PRESET) -j $(JOBS)
 
-up: setup ## start broker, Redis, workers and dashboard of the demo
+up: setup ## start broker, Redis and workers of the demo
 	@deploy/demo/up.sh
 
 demo: setup ## the whole tour: start, publish, feed, show figures and commissions

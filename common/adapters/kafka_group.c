@@ -156,7 +156,12 @@ static void on_revoke(struct kafka_input *input, const rd_kafka_topic_partition_
 	answer_when_done(input);
 }
 
-/* At the end and unread: it costs nothing until kafka_input_start() names the offset. */
+/*
+ * From the beginning and unread, until kafka_input_start() names the offset. Never from the end: a
+ * seek that meets the partition before its fetcher runs is refused, one that meets an offset query
+ * under way is overtaken by its answer, and both silently. From the beginning that shows (records
+ * below the floor, see peek()); from the end it would skip records.
+ */
 static void on_assign(struct kafka_input *input, const rd_kafka_topic_partition_list_t *given)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(given->cnt);
@@ -173,7 +178,7 @@ static void on_assign(struct kafka_input *input, const rd_kafka_topic_partition_
 		p->assigned = true;
 		p->broken = false;
 		rd_kafka_topic_partition_list_add(list, input->options->topic, number)->offset =
-			RD_KAFKA_OFFSET_END;
+			RD_KAFKA_OFFSET_BEGINNING;
 	}
 	kafka_input_log_error(rd_kafka_incremental_assign(input->client.rk, list), "assign");
 	rd_kafka_topic_partition_list_destroy(list);

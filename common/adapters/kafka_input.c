@@ -303,6 +303,17 @@ static void on_partition_error(struct kafka_input *input, struct partition *p,
 	kafka_input_trouble(input, p->number, RC_UNAVAILABLE, words);
 }
 
+/* The seek came to nothing: it reads from before the floor, so it is sent there once more. */
+static void come_back(struct kafka_input *input, struct partition *p)
+{
+	log_info("fetch_restarted", LOG_STR("topic", str_from_c(input->options->topic)),
+	         LOG_INT("partition", p->number), LOG_INT("offset", p->floor), LOG_END);
+	drop_ahead(p);
+	p->at_end = false;
+	p->next = -1;
+	assign_again(input, p, p->floor);
+}
+
 /* The next record that may be handed out, or NULL; errors and ends on the way are dealt with. */
 static rd_kafka_message_t *peek(struct kafka_input *input, struct partition *p, unsigned wanted)
 {
@@ -321,8 +332,11 @@ static rd_kafka_message_t *peek(struct kafka_input *input, struct partition *p, 
 		record = p->ahead[p->ahead_from];
 		if (!record->err && record->offset >= p->floor)
 			return record;
-		if (record->err)
-			on_partition_error(input, p, record);
+		if (!record->err) {
+			come_back(input, p);
+			return NULL;
+		}
+		on_partition_error(input, p, record);
 		rd_kafka_message_destroy(record);
 		p->ahead_from++;
 		p->ahead_count--;
@@ -367,7 +381,7 @@ static void handful_add(struct handful *handful, struct partition *p)
 	p->ahead_from++;
 	p->ahead_count--;
 	p->at_end = false;
-	p->next = record->offset + 1;
+	p->next = p->floor = record->offset + 1;
 	handful->records[handful->count] = record;
 	handful->messages[handful->count] = kafka_message_borrow(record, &handful->headers);
 	handful->count++;

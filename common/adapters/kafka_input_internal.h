@@ -30,7 +30,7 @@ struct partition {
 	bool started;
 	bool broken; /* the fetcher gave up: only a new assignment starts it again */
 	rd_kafka_queue_t *queue;
-	int64_t floor; /* where it was started: nothing below is handed out */
+	int64_t floor; /* nothing below is handed out: the start, then behind what was */
 	rd_kafka_message_t *ahead[FETCH_AHEAD]; /* out of the queue, not handed out */
 	unsigned ahead_from, ahead_count;
 	bool at_end;

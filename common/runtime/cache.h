@@ -38,14 +38,14 @@ struct cache {
 	struct table cells;
 	struct cell *newest, *oldest;
 	size_t bytes, limit; /* of all cells */
-	uint64_t *seen;      /* hashes of all entities named since the shard was empty; NULL: not known */
+	uint64_t *seen; /* hashes of all entities named since it was empty; NULL: not known */
 	size_t seen_room, seen_count;
 };
 
 void cache_init(struct cache *, size_t limit);
 void cache_release(struct cache *);
 void cache_clear(struct cache *);
-/* The shard has nothing in Redis: an entity that was never named here need not be looked for there. */
+/* The shard has nothing in Redis: what was never named here need not be looked for there. */
 void cache_is_empty_in_store(struct cache *);
 /* Finds the cell or makes an unloaded one. */
 struct cell *cache_get(struct cache *, const struct entity *, struct str id);

@@ -510,15 +510,15 @@ static void open_producer(struct process *p, int64_t now_ms)
 	p->ports.broker.reopen(p->ports.broker.self, p->publisher.ticket);
 }
 
-/* Under light load what is there goes at once; in a backlog, or when much comes, a transaction waits
- * until it is worth its cost in the brokers (and more rows of measures fall together). */
+/* Under light load what is there goes at once; in a backlog, or when much comes, a transaction
+ * waits until it is worth its cost in the brokers (and more rows of measures fall together). */
 static bool publish_is_due(const struct process *p, int64_t now_ms)
 {
 	int64_t since_ms = now_ms - p->publisher.begun_ms;
 	if (since_ms < p->options.txn_interval_min_ms)
 		return false;
-	return (!p->more && !p->busy) || since_ms >= p->options.txn_interval_max_ms || p->draining ||
-	       p->shard_setting.queued_records >= p->options.queue_records / 2 ||
+	return (!p->more && !p->busy) || since_ms >= p->options.txn_interval_max_ms ||
+	       p->draining || p->shard_setting.queued_records >= p->options.queue_records / 2 ||
 	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES / 2;
 }
 

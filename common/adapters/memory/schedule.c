@@ -56,7 +56,7 @@ void memory_schedule_say(struct memory_schedule *s, const struct memory_party *p
 }
 
 /* Mostly next to nothing, now and then long enough to outlast a timeout. */
-static int64_t delay_ms(struct memory_schedule *s)
+int64_t memory_schedule_delay(struct memory_schedule *s)
 {
 	unsigned x;
 
@@ -77,7 +77,7 @@ void memory_schedule_put(struct memory_schedule *s, struct memory_call *call)
 		s->calls = memory_resize(s->calls, s->room * sizeof(struct memory_call *));
 	}
 	call->arrived = !call->arrive;
-	call->due_ms = s->clock->now_ms + delay_ms(s);
+	call->due_ms = s->clock->now_ms + memory_schedule_delay(s);
 	s->calls[s->count++] = call;
 }
 
@@ -136,7 +136,7 @@ static bool step_call(struct memory_schedule *s, struct memory_call *call)
 		return false;
 	memory_schedule_say(s, call->party, "%s %d arrives", call->name, (int)call->partition);
 	call->arrived = true;
-	call->due_ms = s->clock->now_ms + delay_ms(s);
+	call->due_ms = s->clock->now_ms + memory_schedule_delay(s);
 	if (!call->answer || (call->party && call->party->dead))
 		answer_call(s, take_out(s, find_call(s, call)));
 	return true;

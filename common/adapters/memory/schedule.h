@@ -60,6 +60,8 @@ void memory_schedule_release(struct memory_schedule *);
 void memory_schedule_put(struct memory_schedule *, struct memory_call *);
 /* One step, if one can be done now. False: nothing moved. */
 bool memory_schedule_step(struct memory_schedule *);
+/* How long a step takes: drawn, 0 in direct mode. */
+int64_t memory_schedule_delay(struct memory_schedule *);
 /* When the next call that is not due yet will be; INT64_MAX: none. */
 int64_t memory_schedule_next_due(const struct memory_schedule *);
 /* The party is gone: answers are dropped, of what travels a part still arrives later. */

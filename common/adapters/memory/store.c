@@ -13,6 +13,7 @@
 
 #define KEY_BYTES 320
 #define PARTITIONS_MOST 64
+#define WIPE_KEYS 2 /* removed in one step, so that there are many */
 
 struct memory_store_port {
 	struct memory_store_port *older;
@@ -311,14 +312,14 @@ static bool execute_wipe(struct store_call *c)
 		meta->has_cursor = true;
 	}
 	all = memory_keys_sorted(&store->keys, &count);
-	for (size_t i = 0; i < count && here < 3 && c->partitions; i++) {
+	for (size_t i = 0; i < count && here < WIPE_KEYS && c->partitions; i++) {
 		if (all[i]->kind != STORED_META && owned_by_shard(c, all[i]->key)) {
 			memory_keys_remove(&store->keys, all[i]->key);
 			here++;
 		}
 	}
 	free(all);
-	if (here == 3)
+	if (here == WIPE_KEYS)
 		return false;
 	meta->has_cursor = false;
 	meta->lost = false;
@@ -358,6 +359,8 @@ static bool arrive(struct memory_call *call)
 	memory_keys_begin(&store->keys);
 	if (!c->execute(c)) {
 		c->removed++;
+		c->call.due_ms =
+			store->schedule->clock->now_ms + memory_schedule_delay(store->schedule);
 		return false;
 	}
 	c->lost = memory_schedule_fault(store->schedule, store->chances.lost_reply);
