@@ -26,7 +26,7 @@
 
 /* Batches and memory */
 #define LIMIT_BATCH_RECORDS 8192      /* records of one shard's batch */
-#define LIMIT_BATCH_BYTES 8388608     /* their values, bytes */
+#define LIMIT_BATCH_BYTES 3145728     /* memory of one shard's batch */
 #define LIMIT_QUEUE_RECORDS 16384     /* records folded, waiting for a transaction, all shards */
 #define LIMIT_CACHE_BYTES 50331648    /* entities in memory, all shards; clean ones leave above */
 #define LIMIT_SEEN_ENTITIES 1048576   /* of one shard, 16 bytes each: then absence is asked for */
@@ -34,7 +34,6 @@
 #define LIMIT_FLUSH_PAIRS 8192        /* values of one flush call: Redis stalls under about 10 ms */
 #define LIMIT_UNFLUSHED_BYTES 33554432 /* memory of all sealed batches: nothing more is taken */
 #define LIMIT_GATHER_BYTES 2097152    /* memory of the batches that wait for one flush call */
-#define LIMIT_LOAD_KEYS 1000          /* keys of one load call */
 #define LIMIT_BLOCK_BYTES 900000      /* an internal block is cut above it */
 #define LIMIT_METADATA_BYTES 1024     /* K's metadata */
 #define LIMIT_DEAD_LETTER_BYTES 1900000 /* a larger copy is cut and says so (tw-cut) */

@@ -32,11 +32,6 @@ void chunk_release(struct chunk *c)
 	*c = (struct chunk){ 0 };
 }
 
-bool chunk_is_done(const struct chunk *c)
-{
-	return c->decoded == c->taken.count && c->folded == c->item_count;
-}
-
 static void *room_for_one(void *items, unsigned count, unsigned *room, size_t size)
 {
 	if (count < *room)

@@ -73,7 +73,5 @@ void chunk_decode(struct chunk *, const struct intake_setting *, struct cache *,
                   const struct reference *);
 /* What goes to the DLQ for it: an entry of a block alone, else the message's value. */
 struct str chunk_item_value(struct chunk *, const struct item *);
-/* Nothing is left to decode or fold. */
-bool chunk_is_done(const struct chunk *);
 
 #endif

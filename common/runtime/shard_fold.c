@@ -13,7 +13,6 @@
 #include "events.h"
 
 #define SETTLED_PAIRS_MOST (4 * LIMIT_FLUSH_PAIRS) /* unflushed: no more is taken */
-#define BATCH_MEMORY_MOST (3 * 1024 * 1024)
 #define FORGED_PIN_MS 30000 /* a marker of a pin that nobody wrote is passed over after this */
 
 /* ---- what a fold is given ----------------------------------------------------- */
@@ -77,7 +76,7 @@ static bool batch_is_full(const struct shard *s, const struct batch *b)
 {
 	return b->records >= s->setting->options->batch_records ||
 	       b->pairs + b->weight >= LIMIT_BATCH_PAIRS ||
-	       b->memory.total + b->outputs.total >= BATCH_MEMORY_MOST;
+	       b->memory.total + b->outputs.total >= s->setting->options->batch_bytes;
 }
 
 /* Brings the batch up to where the fold stands; below K it is settled at once. */

@@ -155,7 +155,6 @@ struct redis_key {
 	struct str (*owner)(struct str rest);
 };
 
-/* What a timer found: called for the entity when its due instant came. */
 struct worker {
 	const char *name;  /* "orders" */
 	const char *words; /* "order life cycle and crediting" */
@@ -166,7 +165,8 @@ struct worker {
 	const struct entity *const *entities; /* ends with NULL */
 	const struct output *const *outputs;  /* ends with NULL */
 	const struct redis_key *keys;         /* derived keys; ends with pattern NULL */
-	/* A timer's event: event.data is struct tallyworks_timer_due; NULL: no timers. */
+	/* The due instant of an entity came: it is view 0, event.data is struct
+	 * tallyworks_timer_due. NULL: no timers. */
 	fold_fn *on_timer;
 };
 

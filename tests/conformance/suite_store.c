@@ -16,7 +16,7 @@
 #include "common/base/hash.h"
 #include "common/base/limits.h"
 
-#define MANY_KEYS LIMIT_LOAD_KEYS
+#define MANY_KEYS 1000
 #define MANY_PAIRS 20000
 #define LARGE_R INT64_C(9007199254740993) /* 2^53 + 1: not a double */
 

@@ -44,7 +44,7 @@ CASES = [
     ("purpose", "common/domain/thing.h", HEADER.replace("/*\n", "\n/*\n", 1), HEADER),
     ("guard", "common/domain/thing.h", HEADER.replace("THING_H", "OTHER_H"), HEADER),
     ("later", DOMAIN, "/* TO" + "DO: more */\n", "/* more */\n"),
-    ("machine paths", "bench/a.sh", "cd /ro" + "ot/x\n", "cd $HOME/root/x\n"),
+    ("machine paths", "bench/a.sh", "cd /ro" + "ot/x\n", "cd $HOME/x\n"),
     # A break in the open.
     ("reals", FOLD, "\tdouble x;\n", "\t/* tidy: reals: printed only */\n\tdouble x;\n"),
 ]
