@@ -15,6 +15,20 @@ void command_begin(struct command *c, struct buf *buf)
 	buf->len += HEAD_ROOM;
 }
 
+void command_begin_counted(struct command *c, struct buf *buf, unsigned count)
+{
+	char *at;
+
+	buf_grow(buf, HEAD_ROOM);
+	*c = (struct command){ .buf = buf, .start = buf->len };
+	at = buf->ptr + buf->len;
+	*at++ = '*';
+	at += i64_to_text(count, at);
+	*at++ = '\r';
+	*at++ = '\n';
+	buf->len = (size_t)(at - buf->ptr);
+}
+
 /* Room for an argument, and its length in front. */
 static char *argument_head(struct command *c, size_t len)
 {

@@ -18,6 +18,9 @@ struct command {
 };
 
 void command_begin(struct command *, struct buf *);
+/* One whose number of arguments is known: it follows what stands in the buffer without a gap and
+ * needs no end. */
+void command_begin_counted(struct command *, struct buf *, unsigned count);
 void command_add(struct command *, struct str);
 /* One argument of two or three parts. */
 void command_add_joined(struct command *, struct str, struct str, struct str);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The writes are gathered by a small hash table of (kind, key); groups keep the
- * order in which they first came. Each command stands in the arguments as its
- * length, its name, its arguments, at most MOST of them (Lua's unpack).
+ * order in which they first came.
  */
 #include "common/adapters/redis_flush.h"
 
+#include "common/adapters/redis_request.h"
 #include "common/base/must.h"
 
-#define MOST 1000 /* name and arguments of one command; tallyworks_v1.lua has the same */
+#define ATTEMPTS 8 /* of a flush whose meta changes between comparison and transaction */
 
 /* The writes of one kind to one key. */
 struct group {
@@ -24,7 +24,8 @@ struct link {
 };
 
 struct encoding {
-	struct command *command;
+	struct buf *buf;
+	unsigned commands;
 	const struct redis_options *options;
 	struct arena *scratch;
 	struct group *groups;
@@ -46,11 +47,6 @@ void redis_add_meta_key(struct command *c, const struct redis_options *options, 
 	text[len++] = ':';
 	len += i64_to_text(partition, text + len);
 	command_add_joined(c, options->prefix, str_of(text, len), STR(""));
-}
-
-static void add_key(struct encoding *e, struct str key)
-{
-	command_add_joined(e->command, e->options->prefix, key, STR(""));
 }
 
 /* ---- gathering ---- */
@@ -111,100 +107,82 @@ static void gather(struct encoding *e, const struct flush *flush)
 
 /* ---- commands ---- */
 
-/* Begins a command of `left` items more, as many as fit; returns how many. */
-static unsigned begin_some(struct encoding *e, struct str name, const struct str *key,
-                           unsigned width, unsigned left)
+static struct command begin(struct encoding *e, struct str name, unsigned arguments)
 {
-	unsigned fixed = key ? 2 : 1;
-	unsigned some = (MOST - fixed) / width;
+	struct command c;
 
-	if (some > left)
-		some = left;
-	command_add_i64(e->command, (int64_t)fixed + (int64_t)some * width);
-	command_add(e->command, name);
-	if (key)
-		add_key(e, *key);
-	return some;
+	command_begin_counted(&c, e->buf, 1 + arguments);
+	command_add(&c, name);
+	e->commands++;
+	return c;
 }
 
-static void put_group_sets(struct encoding *e, const struct group *group)
+static void add_key(const struct encoding *e, struct command *c, struct str key)
 {
-	bool scores = group->first->kind == WRITE_SCORES;
-	struct str name = scores ? STR("ZADD") : STR("HSET");
-	unsigned left = group->set_count, room = 0;
+	command_add_joined(c, e->options->prefix, key, STR(""));
+}
 
+/* Sets or removes what the group's writes set or remove. */
+static void put_group(struct encoding *e, const struct group *group, bool set)
+{
+	static const struct str names[2][2] = { { STR_INIT("HDEL"), STR_INIT("HSET") },
+		                                { STR_INIT("ZREM"), STR_INIT("ZADD") } };
+	bool scores = group->first->kind == WRITE_SCORES;
+	unsigned arguments = set ? 2 * group->set_count : group->remove_count;
+	struct command c;
+
+	if (arguments == 0)
+		return;
+	c = begin(e, names[scores][set], 1 + arguments);
+	add_key(e, &c, group->first->key);
 	for (unsigned at = group->first_link; at; at = e->links[at - 1].next) {
 		const struct write *write = e->links[at - 1].write;
 
 		for (unsigned i = 0; i < write->pair_count; i++) {
 			const struct pair *pair = &write->pairs[i];
 
-			if (!pair->value.ptr)
+			if (!pair->value.ptr == set)
 				continue;
-			if (room == 0) {
-				room = begin_some(e, name, &group->first->key, 2, left);
-				left -= room;
-			}
-			command_add(e->command, scores ? pair->value : pair->name);
-			command_add(e->command, scores ? pair->name : pair->value);
-			room--;
+			if (set && scores)
+				command_add(&c, pair->value);
+			command_add(&c, pair->name);
+			if (set && !scores)
+				command_add(&c, pair->value);
 		}
 	}
 }
 
-static void put_group_removals(struct encoding *e, const struct group *group)
-{
-	struct str name = group->first->kind == WRITE_SCORES ? STR("ZREM") : STR("HDEL");
-	unsigned left = group->remove_count, room = 0;
-
-	for (unsigned at = group->first_link; at; at = e->links[at - 1].next) {
-		const struct write *write = e->links[at - 1].write;
-
-		for (unsigned i = 0; i < write->pair_count; i++) {
-			if (write->pairs[i].value.ptr)
-				continue;
-			if (room == 0) {
-				room = begin_some(e, name, &group->first->key, 1, left);
-				left -= room;
-			}
-			command_add(e->command, write->pairs[i].name);
-			room--;
-		}
-	}
-}
-
-/* Whole keys, set or removed: many of them in one command. */
+/* Whole keys, set or removed: all in one command. */
 static void put_whole(struct encoding *e, const struct flush *flush, enum write_kind kind)
 {
 	bool set = kind == WRITE_VALUE;
-	unsigned left = 0, room = 0;
+	unsigned count = 0;
+	struct command c;
 
 	for (unsigned i = 0; i < flush->write_count; i++)
-		left += flush->writes[i]->kind == kind;
-	for (unsigned i = 0; left + room > 0 && i < flush->write_count; i++) {
+		count += flush->writes[i]->kind == kind;
+	if (count == 0)
+		return;
+	c = begin(e, set ? STR("MSET") : STR("UNLINK"), set ? 2 * count : count);
+	for (unsigned i = 0; i < flush->write_count; i++) {
 		const struct write *write = flush->writes[i];
 
 		if (write->kind != kind)
 			continue;
-		if (room == 0) {
-			room = begin_some(e, set ? STR("MSET") : STR("UNLINK"), NULL, set ? 2 : 1,
-			                  left);
-			left -= room;
-		}
-		add_key(e, write->key);
+		add_key(e, &c, write->key);
 		if (set)
-			command_add(e->command, write->pairs[0].value);
-		room--;
+			command_add(&c, write->pairs[0].value);
 	}
 }
 
-/* ---- the call ---- */
+/* ---- the transaction ---- */
 
-static void put_asof(struct command *c, const struct flush *flush)
+static void put_asof(struct encoding *e, const struct flush *flush)
 {
 	const struct shard_meta *meta = &flush->meta;
 	char text[160], partition[20], number[20];
 	struct buf json = { .ptr = text, .room = sizeof(text) };
+	struct command c = begin(e, STR("HSET"), 3);
 
 	buf_put_lit(&json, "{\"watermark\":");
 	if (meta->watermark_ms == INT64_MIN)
@@ -215,58 +193,207 @@ static void put_asof(struct command *c, const struct flush *flush)
 	buf_put(&json, str_of(number, i64_to_text(meta->broker_ms, number)));
 	buf_put(&json,
 	        meta->rebuilding ? STR(",\"rebuilding\":true}") : STR(",\"rebuilding\":false}"));
-	command_add(c, str_of(partition, i64_to_text(flush->partition, partition)));
-	command_add(c, buf_str(&json));
+	command_add_joined(&c, e->options->prefix, STR("asof:"), e->options->topic);
+	command_add(&c, str_of(partition, i64_to_text(flush->partition, partition)));
+	command_add(&c, buf_str(&json));
 }
 
-static void put_meta(struct command *c, const struct flush *flush)
+static void put_meta(struct encoding *e, const struct flush *flush)
 {
 	const struct shard_meta *meta = &flush->meta;
+	struct command c = begin(e, STR("HSET"), 1 + 14 + (flush->release ? 2 : 0));
 
-	command_add_i64(c, 14 + (flush->release ? 2 : 0));
-	command_add_lit(c, "cursor");
-	command_add_i64(c, meta->input_cursor);
-	command_add_lit(c, "logic");
-	command_add_i64(c, meta->logic_version);
-	command_add_lit(c, "pin");
-	command_add_i64(c, meta->reference_pin);
-	command_add_lit(c, "watermark");
-	command_add_i64(c, meta->watermark_ms);
-	command_add_lit(c, "broker_time");
-	command_add_i64(c, meta->broker_ms);
-	command_add_lit(c, "partitions");
-	command_add_i64(c, meta->partitions);
-	command_add_lit(c, "rebuilding");
-	command_add_i64(c, meta->rebuilding);
+	redis_add_meta_key(&c, e->options, flush->partition);
+	command_add_lit(&c, "cursor");
+	command_add_i64(&c, meta->input_cursor);
+	command_add_lit(&c, "logic");
+	command_add_i64(&c, meta->logic_version);
+	command_add_lit(&c, "pin");
+	command_add_i64(&c, meta->reference_pin);
+	command_add_lit(&c, "watermark");
+	command_add_i64(&c, meta->watermark_ms);
+	command_add_lit(&c, "broker_time");
+	command_add_i64(&c, meta->broker_ms);
+	command_add_lit(&c, "partitions");
+	command_add_i64(&c, meta->partitions);
+	command_add_lit(&c, "rebuilding");
+	command_add_i64(&c, meta->rebuilding);
 	if (flush->release) {
-		command_add_lit(c, "released");
-		command_add_lit(c, "1");
+		command_add_lit(&c, "released");
+		command_add_lit(&c, "1");
 	}
 }
 
-void redis_encode_flush(const struct flush *flush, const struct redis_options *options,
-                        struct buf *buf, struct arena *scratch, struct command *out)
+unsigned redis_encode_flush(const struct flush *flush, const struct redis_options *options,
+                            struct buf *buf, struct arena *scratch)
 {
-	struct encoding e = { .command = out, .options = options, .scratch = scratch };
+	struct encoding e = { .buf = buf, .options = options, .scratch = scratch };
 
-	command_begin(out, buf);
-	command_add_lit(out, "FCALL");
-	command_add_lit(out, "tallyworks_flush");
-	command_add_lit(out, "2");
-	redis_add_meta_key(out, options, flush->partition);
-	command_add_joined(out, options->prefix, STR("asof:"), options->topic);
-	if (flush->expect < 0)
-		command_add_lit(out, "");
-	else
-		command_add_i64(out, flush->expect);
-	put_asof(out, flush);
-	put_meta(out, flush);
+	begin(&e, STR("MULTI"), 0);
 	gather(&e, flush);
 	put_whole(&e, flush, WRITE_REMOVE);
 	put_whole(&e, flush, WRITE_VALUE);
 	for (unsigned i = 0; i < e.group_count; i++) {
-		put_group_removals(&e, &e.groups[i]);
-		put_group_sets(&e, &e.groups[i]);
+		put_group(&e, &e.groups[i], false);
+		put_group(&e, &e.groups[i], true);
 	}
-	command_end(out);
+	put_asof(&e, flush);
+	put_meta(&e, flush);
+	begin(&e, STR("EXEC"), 0);
+	return e.commands;
+}
+
+/* ---- running it ---- */
+
+/* Keeps the words for rc_text(). */
+static enum redis_flush_end ended(enum redis_flush_end end, const char *words)
+{
+	struct rc rc = rc_fail(RC_UNAVAILABLE, "%s", words);
+
+	return rc_ok(rc) ? REDIS_FLUSH_DONE : end;
+}
+
+static void forget(redisReply *reply)
+{
+	if (reply)
+		freeReplyObject(reply);
+}
+
+/* Is R what the flush expects? Watches the meta. */
+static enum redis_flush_end compare(struct redis_connection *connection, const struct flush *flush,
+                                    struct encoding *e)
+{
+	redisReply *watched = NULL, *cursor = NULL;
+	enum redis_flush_end end = REDIS_FLUSH_NOT_DONE;
+	struct command c;
+
+	c = begin(e, STR("WATCH"), 1);
+	redis_add_meta_key(&c, e->options, flush->partition);
+	c = begin(e, STR("HGET"), 2);
+	redis_add_meta_key(&c, e->options, flush->partition);
+	command_add_lit(&c, "cursor");
+	redis_connection_append(connection, buf_str(e->buf));
+	buf_clear(e->buf);
+	if (!rc_ok(redis_connection_send(connection)) ||
+	    !rc_ok(redis_connection_receive(connection, &watched)) ||
+	    !rc_ok(redis_connection_receive(connection, &cursor)))
+		end = REDIS_FLUSH_NOT_DONE;
+	else if (watched->type == REDIS_REPLY_ERROR)
+		end = ended(end, watched->str);
+	else if (cursor->type == REDIS_REPLY_ERROR)
+		end = ended(end, cursor->str);
+	else
+		end = redis_is_cursor(cursor, flush->expect) ? REDIS_FLUSH_DONE
+		                                             : REDIS_FLUSH_REFUSED;
+	forget(watched);
+	forget(cursor);
+	return end;
+}
+
+/* Watching ends, so that the next flush begins with nothing watched. */
+static void unwatch(struct redis_connection *connection, struct encoding *e)
+{
+	redisReply *reply = NULL;
+
+	begin(e, STR("UNWATCH"), 0);
+	if (rc_ok(redis_connection_ask(connection, buf_str(e->buf), &reply)))
+		forget(reply);
+	else
+		redis_connection_close(connection);
+	buf_clear(e->buf);
+}
+
+/* A key of another type was met: the shard is to be built anew, unless someone did that already. */
+static enum redis_flush_end tear(struct redis_connection *connection, const struct flush *flush,
+                                 struct encoding *e, const char *words)
+{
+	redisReply *reply = NULL;
+	struct command c;
+
+	buf_clear(e->buf);
+	c = begin(e, STR("FCALL"), 4);
+	command_add_lit(&c, "tallyworks_tear");
+	command_add_lit(&c, "1");
+	redis_add_meta_key(&c, e->options, flush->partition);
+	command_add_i64(&c, flush->meta.input_cursor);
+	if (rc_ok(redis_connection_ask(connection, buf_str(e->buf), &reply)))
+		forget(reply);
+	return ended(REDIS_FLUSH_IN_DOUBT, words);
+}
+
+/* The first error among the transaction's answers. */
+static const redisReply *error_in(const redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_ERROR)
+		return reply;
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+		if (reply->element[i]->type == REDIS_REPLY_ERROR)
+			return reply->element[i];
+	return NULL;
+}
+
+/* Reads the answers to MULTI up to EXEC. */
+static enum redis_flush_end finish(struct redis_connection *connection, const struct flush *flush,
+                                   struct encoding *e, unsigned commands)
+{
+	redisReply *refusal = NULL, *reply = NULL;
+	const redisReply *error;
+	enum redis_flush_end end = REDIS_FLUSH_DONE;
+
+	for (unsigned i = 0; i < commands; i++) {
+		forget(reply);
+		reply = NULL;
+		if (!rc_ok(redis_connection_receive(connection, &reply))) {
+			forget(refusal);
+			return REDIS_FLUSH_IN_DOUBT;
+		}
+		if (!refusal && i + 1 < commands && reply->type == REDIS_REPLY_ERROR) {
+			refusal = reply;
+			reply = NULL;
+		}
+	}
+	error = refusal ? refusal : error_in(reply);
+	if (reply->type == REDIS_REPLY_ERROR)
+		end = ended(REDIS_FLUSH_NOT_DONE, error->str);
+	else if (reply->type == REDIS_REPLY_NIL)
+		end = REDIS_FLUSH_AGAIN;
+	else if (error)
+		end = tear(connection, flush, e, error->str);
+	forget(refusal);
+	forget(reply);
+	return end;
+}
+
+static enum redis_flush_end run_once(struct redis_connection *connection, const struct flush *flush,
+                                     struct buf *buf, struct arena *scratch)
+{
+	struct encoding e = { .buf = buf, .options = connection->options };
+	enum redis_flush_end end;
+	unsigned commands;
+
+	buf_clear(buf);
+	end = compare(connection, flush, &e);
+	if (end == REDIS_FLUSH_REFUSED)
+		unwatch(connection, &e);
+	if (end != REDIS_FLUSH_DONE)
+		return end;
+	commands = redis_encode_flush(flush, connection->options, buf, scratch);
+	redis_connection_append(connection, buf_str(buf));
+	if (!rc_ok(redis_connection_send(connection)))
+		return REDIS_FLUSH_IN_DOUBT;
+	return finish(connection, flush, &e, commands);
+}
+
+/* A refusal by EXEC says that the meta changed, not that R did: another field of it is no reason to
+ * give the shard up, so it is compared again. */
+enum redis_flush_end redis_flush_run(struct redis_connection *connection, const struct flush *flush,
+                                     struct buf *buf, struct arena *scratch)
+{
+	enum redis_flush_end end = REDIS_FLUSH_AGAIN;
+
+	for (unsigned i = 0; i < ATTEMPTS && end == REDIS_FLUSH_AGAIN; i++)
+		end = run_once(connection, flush, buf, scratch);
+	if (end == REDIS_FLUSH_AGAIN)
+		return ended(REDIS_FLUSH_NOT_DONE, "the shard's meta changes all the time");
+	return end;
 }

@@ -72,15 +72,10 @@ static void begin_function(struct command *c, struct str name, const struct requ
 	redis_add_meta_key(c, options, r->partition);
 }
 
-void request_encode(struct request *r, const struct redis_options *options, struct buf *buf,
-                    struct arena *scratch)
+void request_encode(struct request *r, const struct redis_options *options, struct buf *buf)
 {
 	struct command *c = &r->command;
 
-	if (r->kind == REQUEST_FLUSH) {
-		redis_encode_flush(r->flush, options, buf, scratch, c);
-		return;
-	}
 	command_begin(c, buf);
 	switch (r->kind) {
 	case REQUEST_CLAIM:
@@ -102,7 +97,7 @@ void request_encode(struct request *r, const struct redis_options *options, stru
 	case REQUEST_LOAD: encode_load(r->load, options, c); break;
 	case REQUEST_DUE: encode_due(r, options, c); break;
 	case REQUEST_FLUSH:
-	case REQUEST_WIPE: must(!"has an encoder of its own");
+	case REQUEST_WIPE: must(!"not one command");
 	}
 	command_end(c);
 }
@@ -128,7 +123,7 @@ static struct happening *happening_of(const struct request *r)
 	return happening_new(happening_kind_of(r->kind), r->partition, r->ticket);
 }
 
-static bool is_cursor(const redisReply *reply, int64_t expect)
+bool redis_is_cursor(const redisReply *reply, int64_t expect)
 {
 	int64_t number;
 
@@ -179,8 +174,8 @@ static bool answer_load(const struct load *load, const redisReply *reply, struct
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1)
 		return false;
-	if (!is_cursor(reply->element[0], load->expect[0]) &&
-	    !is_cursor(reply->element[0], load->expect[1])) {
+	if (!redis_is_cursor(reply->element[0], load->expect[0]) &&
+	    !redis_is_cursor(reply->element[0], load->expect[1])) {
 		h->load.result = STORE_REFUSED;
 		return true;
 	}
@@ -219,16 +214,6 @@ static bool answer_due(const redisReply *reply, struct happening *h)
 	return true;
 }
 
-static bool answer_flush(const redisReply *reply, struct happening *h)
-{
-	struct str text = str_of(reply->str, reply->len);
-
-	if (reply->type != REDIS_REPLY_STATUS)
-		return false;
-	h->store = str_eq_c(text, "OK") ? STORE_OK : STORE_REFUSED;
-	return str_eq_c(text, "OK") || str_eq_c(text, "REFUSED");
-}
-
 struct happening *request_answer(const struct request *r, const redisReply *reply)
 {
 	struct happening *h = happening_of(r);
@@ -240,7 +225,7 @@ struct happening *request_answer(const struct request *r, const redisReply *repl
 	case REQUEST_CHECK: good = redis_meta_read(reply, &h->meta); break;
 	case REQUEST_LOAD: good = answer_load(r->load, reply, h); break;
 	case REQUEST_DUE: good = answer_due(reply, h); break;
-	case REQUEST_FLUSH: good = answer_flush(reply, h); break;
+	case REQUEST_FLUSH:
 	case REQUEST_WIPE: break;
 	}
 	if (good)
@@ -260,6 +245,14 @@ struct happening *request_failed(const struct request *r, enum request_end end, 
 	else if (r->kind == REQUEST_FLUSH)
 		h->store = end == REQUEST_NOT_DONE ? STORE_KEPT : STORE_UNKNOWN;
 	h->rc.code = RC_UNAVAILABLE;
+	return h;
+}
+
+struct happening *request_flushed(const struct request *r, enum store_result result)
+{
+	struct happening *h = happening_of(r);
+
+	h->store = result;
 	return h;
 }
 

@@ -20,8 +20,8 @@ enum request_kind {
 	REQUEST_CHECK,
 	REQUEST_TRY,
 	REQUEST_DUE,
-	REQUEST_FLUSH,
-	REQUEST_WIPE, /* many commands: see redis_wipe.h */
+	REQUEST_FLUSH, /* a transaction: see redis_flush.h */
+	REQUEST_WIPE,  /* many commands: see redis_wipe.h */
 };
 
 struct request {
@@ -37,7 +37,6 @@ struct request {
 	unsigned max;               /* due */
 	int32_t partitions;         /* wipe */
 	char scan[24];              /* wipe: the scan's cursor; "": not begun */
-	bool lose_answer;           /* by a fail-point */
 	struct command command;     /* the lane's: where it stands in the buffer */
 };
 
@@ -48,13 +47,16 @@ enum request_end {
 };
 
 struct request *request_new(enum request_kind, int32_t partition, uint64_t ticket);
-/* Appends the command of any kind but wipe; scratch is for its own use. */
-void request_encode(struct request *, const struct redis_options *, struct buf *,
-                    struct arena *scratch);
+/* Appends the command of any kind but flush and wipe. */
+void request_encode(struct request *, const struct redis_options *, struct buf *);
+/* Is the answer this R (-1: none)? */
+bool redis_is_cursor(const redisReply *, int64_t expect);
 /* The happening of an answer that is no error. */
 struct happening *request_answer(const struct request *, const redisReply *);
 /* The happening of a request that failed; words are copied. */
 struct happening *request_failed(const struct request *, enum request_end, const char *words);
+/* The happening of a flush that was answered. */
+struct happening *request_flushed(const struct request *, enum store_result);
 /* The happening of a wipe. */
 struct happening *request_wiped(const struct request *, struct rc, const char *words);
 

@@ -3,7 +3,8 @@
  * Two lanes and the port's functions. A lane's round: encode every request that
  * waits into one buffer, send it, read the answers in order. When the connection
  * breaks between, those without an answer are in doubt; a request that was never
- * sent is surely not done.
+ * sent is surely not done. A flush or a part of a wipe goes alone, so that the loads
+ * get their turn in Redis between.
  */
 #include "common/adapters/redis_store.h"
 
@@ -11,13 +12,14 @@
 #include <stdlib.h>
 
 #include "common/adapters/redis_connection.h"
+#include "common/adapters/redis_flush.h"
 #include "common/adapters/redis_request.h"
 #include "common/adapters/redis_wipe.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 
-#define ROUND_BYTES 65536 /* a large flush goes alone: loads get their turn in Redis between */
+#define ROUND_BYTES 65536
 #define SCRATCH_BYTES 65536
 #define BUFFER_KEPT 4194304 /* a larger buffer is given back after the round */
 
@@ -50,10 +52,6 @@ static void finish(struct redis_lane *l, struct request *r, struct happening *h)
 {
 	enum request_kind kind = r->kind;
 
-	if (r->lose_answer) {
-		happening_release(h);
-		h = request_failed(r, REQUEST_IN_DOUBT, "the answer was lost by a fail-point");
-	}
 	free(r);
 	inbox_put(l->store->inbox, h);
 	if (kind == REQUEST_FLUSH)
@@ -161,8 +159,7 @@ static struct job *run_round(struct redis_lane *l, struct job *list)
 	}
 	buf_clear(&l->buf);
 	for (rest = list; rest && l->buf.len < ROUND_BYTES; last = rest, rest = rest->next)
-		request_encode(request_of(rest), l->store->options, &l->buf, &l->scratch);
-	arena_clear(&l->scratch);
+		request_encode(request_of(rest), l->store->options, &l->buf);
 	last->next = NULL;
 	for (struct job *one = list; one; one = one->next)
 		redis_connection_append(&l->connection, command_text(&request_of(one)->command));
@@ -170,11 +167,37 @@ static struct job *run_round(struct redis_lane *l, struct job *list)
 		fail_all(l, list, REQUEST_IN_DOUBT);
 		return rest;
 	}
-	for (struct job *one = list; one; one = one->next)
-		if (request_of(one)->kind == REQUEST_FLUSH)
-			request_of(one)->lose_answer = FAIL_POINT_ERROR("F1");
 	receive_all(l, list);
 	return rest;
+}
+
+static struct happening *happening_of_flush(struct redis_lane *l, const struct request *r,
+                                            enum redis_flush_end end, const char *words)
+{
+	if (end == REDIS_FLUSH_DONE)
+		return request_flushed(r, STORE_OK);
+	if (end == REDIS_FLUSH_REFUSED)
+		return request_flushed(r, STORE_REFUSED);
+	log_warn("redis_error", LOG_STR("topic", l->store->options->topic),
+	         LOG_INT("partition", r->partition), LOG_TEXT("text", words), LOG_END);
+	return request_failed(r, end == REDIS_FLUSH_NOT_DONE ? REQUEST_NOT_DONE : REQUEST_IN_DOUBT,
+	                      words);
+}
+
+static void flush_one(struct redis_lane *l, struct request *r)
+{
+	enum redis_flush_end end = REDIS_FLUSH_NOT_DONE;
+	const char *words;
+
+	if (rc_ok(redis_connection_open(&l->connection)))
+		end = redis_flush_run(&l->connection, r->flush, &l->buf, &l->scratch);
+	words = rc_text();
+	arena_clear(&l->scratch);
+	if (FAIL_POINT_ERROR("F1")) {
+		end = REDIS_FLUSH_IN_DOUBT;
+		words = "the answer was lost by a fail-point";
+	}
+	finish(l, r, happening_of_flush(l, r, end, words));
 }
 
 /* A part of a wipe; the request goes back to the lane until it is done. */
@@ -205,6 +228,10 @@ static void serve(void *self, struct job *list)
 		}
 		if (request_of(list)->kind == REQUEST_WIPE) {
 			wipe_some(l, request_of(list));
+			continue;
+		}
+		if (request_of(list)->kind == REQUEST_FLUSH) {
+			flush_one(l, request_of(list));
 			continue;
 		}
 		list->next = NULL;

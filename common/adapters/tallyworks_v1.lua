@@ -1,20 +1,15 @@
 #!lua name=tallyworks_v1
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The one Redis function library of Tallyworks. Generic: it knows cursors and
--- commands, no business rule. C encodes the arguments (common/adapters/redis_*.c).
+-- The one Redis function library of Tallyworks. Generic: it knows cursors, no
+-- business rule. C encodes the arguments (common/adapters/redis_*.c). A flush is a
+-- transaction of Redis, not a function: see redis_flush.h.
 --
 -- KEYS[1] is always a shard's meta hash: cursor (R, or the word torn), logic, pin,
 -- watermark, broker_time, partitions, rebuilding, claimer, released, trying,
 -- tries. Numbers stay text: a Lua number is a double and exact to 2^53 only.
---
--- Redis does not roll back: an error half way leaves the writes before it. So a
--- flush checks everything first, sets cursor to torn, writes absolute values, and
--- sets the new cursor last.
 
 local MOST = 1000 -- values of one unpack()
-
-local allowed = { MSET = true, HSET = true, HDEL = true, ZADD = true, ZREM = true, UNLINK = true }
 
 -- ARGV: our transactional.id, the one that this process left here before ('' for none).
 -- Returns the meta as it stood. A claim that finds `trying` of one who neither let
@@ -61,47 +56,12 @@ local function load(keys, args)
 	return out
 end
 
--- Are args[at..] whole commands, each as its length, its name, its arguments?
-local function well_formed(args, at)
-	local last = #args
-	while at <= last do
-		local length = tonumber(args[at])
-		if not length or length < 2 or length > MOST or at + length > last or not allowed[args[at + 1]] then
-			return false
-		end
-		at = at + length + 1
+-- ARGV: R as a flush set it that Redis refused half way. Another R: someone has
+-- repaired it already.
+local function tear(keys, args)
+	if redis.call('HGET', keys[1], 'cursor') == args[1] then
+		redis.call('HSET', keys[1], 'cursor', 'torn')
 	end
-	return true
-end
-
--- KEYS[2]: the asof hash. ARGV: R as the caller knows it ('' is absent), the asof
--- field and value ('' for none), how many arguments the meta's fields take, those,
--- then the commands.
--- Returns OK, or REFUSED where R is another.
-local function flush(keys, args)
-	local meta = keys[1]
-	local r = redis.call('HGET', meta, 'cursor') or ''
-	if r ~= args[1] then
-		return redis.status_reply('REFUSED')
-	end
-	local first = 5
-	local after = first + tonumber(args[4])
-	if not well_formed(args, after) then
-		return redis.error_reply('ERR malformed flush')
-	end
-	local at, last = after, #args
-	if at <= last then
-		redis.call('HSET', meta, 'cursor', 'torn')
-		while at <= last do
-			local length = tonumber(args[at])
-			redis.call(unpack(args, at + 1, at + length))
-			at = at + length + 1
-		end
-	end
-	if args[2] ~= '' then
-		redis.call('HSET', keys[2], args[2], args[3])
-	end
-	redis.call('HSET', meta, unpack(args, first, after - 1))
 	return redis.status_reply('OK')
 end
 
@@ -142,6 +102,6 @@ end
 
 redis.register_function('tallyworks_claim', claim)
 redis.register_function{ function_name = 'tallyworks_load', callback = load, flags = { 'no-writes' } }
-redis.register_function('tallyworks_flush', flush)
+redis.register_function('tallyworks_tear', tear)
 redis.register_function('tallyworks_try', try)
 redis.register_function('tallyworks_wipe', wipe)

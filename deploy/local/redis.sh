@@ -22,6 +22,8 @@ write_conf() { # DIR PORT
 		save ""
 		appendonly yes
 		appendfsync everysec
+		# Rewriting the file costs as much as the load that filled it: not before it is large.
+		auto-aof-rewrite-min-size 1gb
 		maxmemory-policy noeviction
 		# Redis writes its own command line; with DIR in it local_pid can tell it is ours.
 		proc-title-template "{title} {config-file} {listen-addr}"
