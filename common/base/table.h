@@ -33,6 +33,19 @@ void table_release(struct table *);
 void table_clear(struct table *);
 /* The item, or NULL. */
 void *table_find(const struct table *, uint64_t hash, table_same *same, const void *key);
+/* Asks the processor for the place where an item with this hash is looked for first. */
+static inline void table_fetch_slot(const struct table *t, uint64_t hash)
+{
+	if (t->slots)
+		__builtin_prefetch(&t->slots[hash & t->mask]);
+}
+/* An item with this hash if one stands in the first place, or NULL: only good for fetching it. */
+static inline const void *table_guess(const struct table *t, uint64_t hash)
+{
+	const struct table_slot *slot = t->slots ? &t->slots[hash & t->mask] : NULL;
+
+	return slot && slot->hash == hash && t->count ? slot->item : NULL;
+}
 /* Adds an item that is not in the table yet. */
 void table_add(struct table *, uint64_t hash, void *item);
 /* Takes the item out and returns it, or NULL. */

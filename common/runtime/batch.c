@@ -446,7 +446,7 @@ static void write_document(struct batch *b, const struct cell *cell, struct str 
 
 static int64_t figure_at(const void *record, const struct field *field)
 {
-	return record ? *(const int64_t *)(const void *)((const char *)record + field->offset) : 0;
+	return *(const int64_t *)(const void *)((const char *)record + field->offset);
 }
 
 /* The fields that changed since the batch before; one that became 0 is removed. */
@@ -462,8 +462,6 @@ static void write_figures(struct batch *b, struct cell *cell, struct str key)
 		pairs[n].name = type->fields[f].name;
 		pairs[n++].value = value ? number_text(&b->memory, value) : str_of(NULL, 0);
 	}
-	if (!cell->written)
-		cell->written = arena_alloc(&cell->memory, type->size);
 	memcpy(cell->written, cell->record, type->size);
 	if (n == 0)
 		return;

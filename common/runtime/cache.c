@@ -8,19 +8,14 @@
 #include "common/base/limits.h"
 #include "common/base/must.h"
 
-#define CELL_ARENA 1024  /* of a document; figures take what they need */
+#define CELL_ARENA 1024  /* of a document */
 #define EVICT_LOOKS 1024 /* dirty cells that are looked at in vain before giving up for now */
-
-struct cell_key {
-	const struct entity *entity;
-	struct str id;
-};
 
 static bool cell_same(const void *item, const void *key)
 {
 	const struct cell *cell = item;
-	const struct cell_key *k = key;
-	return cell->entity == k->entity && str_eq(cell->id, k->id);
+	const struct cell_name *name = key;
+	return cell->entity == name->entity && str_eq(cell->id, name->id);
 }
 
 void cache_init(struct cache *cache, size_t limit)
@@ -121,42 +116,65 @@ static void link_newest(struct cache *cache, struct cell *cell)
 	cache->newest = cell;
 }
 
-static struct cell *cell_new(const struct entity *entity, struct str id, uint64_t hash)
+/* One block: the cell, the record, for figures the record as written, the id. */
+static struct cell *cell_new(const struct cell_name *name)
 {
-	struct cell *cell = calloc(1, sizeof(*cell));
+	size_t size = (name->entity->type->size + 7) & ~(size_t)7;
+	bool figures = name->entity->form == ENTITY_FIGURES;
+	size_t block = sizeof(struct cell) + size + (figures ? size : 0);
+	struct cell *cell = calloc(1, block + name->id.len);
 	must(cell);
-	bool figures = entity->form == ENTITY_FIGURES;
-	arena_init(&cell->memory, figures ? entity->type->size + id.len + 16 : CELL_ARENA);
-	cell->entity = entity;
-	cell->hash = hash;
-	cell->record = arena_zalloc(&cell->memory, entity->type->size);
-	cell->id = arena_str(&cell->memory, id);
+	char *behind = (char *)(cell + 1);
+	arena_init(&cell->memory, CELL_ARENA);
+	cell->entity = name->entity;
+	cell->hash = name->hash;
+	cell->record = behind;
+	cell->written = figures ? behind + size : NULL;
+	cell->block = block + name->id.len;
+	cell->id = str_of((char *)cell + block, name->id.len);
+	memcpy((char *)cell + block, name->id.ptr, name->id.len);
 	cell->changed_at = -1;
 	return cell;
 }
 
-struct cell *cache_get(struct cache *cache, const struct entity *entity, struct str id)
+struct cell_name cell_name(const struct entity *entity, struct str id)
 {
-	uint64_t hash = hash64_with((uint64_t)(uintptr_t)entity, id);
-	struct cell *cell =
-		table_find(&cache->cells, hash, cell_same, &(struct cell_key){ entity, id });
+	return (struct cell_name){ entity, id, hash64_with((uint64_t)(uintptr_t)entity, id) };
+}
+
+void cache_fetch_place(const struct cache *cache, const struct cell_name *name)
+{
+	table_fetch_slot(&cache->cells, name->hash);
+}
+
+void cache_fetch_cell(const struct cache *cache, const struct cell_name *name)
+{
+	const struct cell *cell = table_guess(&cache->cells, name->hash);
+	if (!cell)
+		return;
+	for (const char *at = (const char *)cell; at < (const char *)(cell + 1) + 128; at += 64)
+		__builtin_prefetch(at);
+}
+
+struct cell *cache_get(struct cache *cache, const struct cell_name *name)
+{
+	struct cell *cell = table_find(&cache->cells, name->hash, cell_same, name);
 	if (cell) {
 		cell->used = true;
 		return cell;
 	}
-	cell = cell_new(entity, id, hash);
-	table_add(&cache->cells, hash, cell);
+	cell = cell_new(name);
+	table_add(&cache->cells, name->hash, cell);
 	link_newest(cache, cell);
-	cell->loaded = never_seen(cache, hash);
-	cell->counted = sizeof(*cell);
+	cell->loaded = never_seen(cache, name->hash);
+	cell->counted = cell->block;
 	cache->bytes += cell->counted;
-	cache_count(cache, cell);
 	return cell;
 }
 
 void cache_count(struct cache *cache, struct cell *cell)
 {
-	size_t bytes = sizeof(*cell) + cell->memory.total;
+	size_t bytes = cell->block + cell->memory.total;
 	cache->bytes += bytes - cell->counted;
 	cell->counted = bytes;
 }
@@ -176,7 +194,7 @@ void cache_evict(struct cache *cache, int64_t flushed)
 			unlink_cell(cache, cell);
 			cache->bytes -= cell->counted;
 			table_remove(&cache->cells, cell->hash, cell_same,
-			             &(struct cell_key){ cell->entity, cell->id });
+			             &(struct cell_name){ cell->entity, cell->id, cell->hash });
 			cell_free(cell);
 		}
 		cell = newer;
@@ -212,7 +230,6 @@ static bool load_figures(struct cell *cell, const struct loaded *loaded)
 			break;
 		}
 	}
-	cell->written = arena_alloc(&cell->memory, type->size);
 	memcpy(cell->written, cell->record, type->size);
 	return true;
 }

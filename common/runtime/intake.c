@@ -20,13 +20,15 @@ void chunk_clear(struct chunk *c)
 {
 	arena_clear(&c->memory);
 	c->busy = false;
-	c->decoded = c->item_count = c->folded = c->cell_count = c->missing_count = 0;
+	c->decoded = c->item_count = c->folded = 0;
+	c->name_count = c->cell_count = c->missing_count = 0;
 }
 
 void chunk_release(struct chunk *c)
 {
 	arena_release(&c->memory);
 	free(c->items);
+	free(c->names);
 	free(c->cells);
 	free(c->missing);
 	*c = (struct chunk){ 0 };
@@ -46,7 +48,7 @@ static struct item *add_item(struct chunk *c, enum item_kind kind, const struct 
 {
 	c->items = room_for_one(c->items, c->item_count, &c->item_room, sizeof(*c->items));
 	struct item *item = &c->items[c->item_count++];
-	*item = (struct item){ .kind = kind, .message = m, .first_cell = c->cell_count };
+	*item = (struct item){ .kind = kind, .message = m, .first_cell = c->name_count };
 	item->event.at.offset = m->offset;
 	return item;
 }
@@ -56,15 +58,36 @@ static struct item *add_item(struct chunk *c, enum item_kind kind, const struct 
 void reads_add(struct reads *r, const struct entity *entity, struct str id)
 {
 	struct chunk *c = r->chunk;
-	struct cell *cell = cache_get(r->cache, entity, id);
-	c->cells = room_for_one(c->cells, c->cell_count, &c->cell_room, sizeof(struct cell *));
-	c->cells[c->cell_count++] = cell;
-	if (cell->loaded || cell->asked)
-		return;
-	cell->asked = true;
-	c->missing =
-		room_for_one(c->missing, c->missing_count, &c->missing_room, sizeof(struct cell *));
-	c->missing[c->missing_count++] = cell;
+	c->names = room_for_one(c->names, c->name_count, &c->name_room, sizeof(*c->names));
+	c->names[c->name_count++] = cell_name(entity, id);
+}
+
+#define FETCH_PLACE 16 /* so many names ahead */
+#define FETCH_CELL 8
+
+/* Finds the cells of all names: many at once, so that what is far away comes while others are
+ * looked at. */
+static void find_cells(struct chunk *c, struct cache *cache)
+{
+	if (c->name_count > c->cell_room) {
+		c->cell_room = c->name_room;
+		c->cells = memory_resize(c->cells, c->cell_room * sizeof(struct cell *));
+	}
+	for (; c->cell_count < c->name_count; c->cell_count++) {
+		unsigned n = c->cell_count;
+		if (n + FETCH_PLACE < c->name_count)
+			cache_fetch_place(cache, &c->names[n + FETCH_PLACE]);
+		if (n + FETCH_CELL < c->name_count)
+			cache_fetch_cell(cache, &c->names[n + FETCH_CELL]);
+		struct cell *cell = cache_get(cache, &c->names[n]);
+		c->cells[n] = cell;
+		if (cell->loaded || cell->asked)
+			continue;
+		cell->asked = true;
+		c->missing = room_for_one(c->missing, c->missing_count, &c->missing_room,
+		                          sizeof(struct cell *));
+		c->missing[c->missing_count++] = cell;
+	}
 }
 
 struct str reads_join(struct reads *r, const struct str *parts, size_t count)
@@ -81,7 +104,7 @@ static void name_entities(struct chunk *c, struct item *item, struct reads *read
 {
 	if (item->input->reads)
 		item->input->reads(&item->event, reads);
-	item->cell_count = c->cell_count - item->first_cell;
+	item->cell_count = c->name_count - item->first_cell;
 }
 
 /* ---- control records ------------------------------------------------------ */
@@ -235,7 +258,7 @@ static bool is_skipped(const struct intake_setting *s, int64_t offset)
 void chunk_decode(struct chunk *c, const struct intake_setting *s, struct cache *cache,
                   const struct reference *reference)
 {
-	struct reads reads = { c, cache, reference };
+	struct reads reads = { c, reference };
 	while (c->decoded < c->taken.count) {
 		const struct message *m = &c->taken.messages[c->decoded++];
 		must_set_position(s->topic.ptr, s->partition, m->offset);
@@ -252,4 +275,5 @@ void chunk_decode(struct chunk *c, const struct intake_setting *s, struct cache 
 		else
 			decode_event(c, m, s, &reads);
 	}
+	find_cells(c, cache);
 }

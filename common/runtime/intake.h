@@ -42,8 +42,11 @@ struct chunk {
 	struct item *items;
 	unsigned item_count, item_room;
 	unsigned folded; /* items folded so far */
+	struct cell_name *names; /* of the cells, in the same order */
+	unsigned name_room;
 	struct cell **cells;
-	unsigned cell_count, cell_room;
+	unsigned cell_count, cell_room; /* found so far: chunk_decode() ends with all of them */
+	unsigned name_count;
 	struct cell **missing; /* cells to load */
 	unsigned missing_count, missing_room;
 	struct arena memory;
@@ -52,7 +55,6 @@ struct chunk {
 /* What reads functions are given. */
 struct reads {
 	struct chunk *chunk;
-	struct cache *cache;
 	const struct reference *reference;
 };
 

@@ -5,6 +5,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/timestamp.h"
+#include "common/runtime/cache.h"
 
 struct tiny_seen tiny_seen;
 
@@ -288,4 +289,11 @@ struct str outgoing_header(const struct outgoing *out, const char *name)
 			return out->headers[i].value;
 	}
 	return str_of(NULL, 0);
+}
+
+struct cell *cell_of(struct cache *cache, const struct entity *entity, struct str id)
+{
+	struct cell_name name = cell_name(entity, id);
+
+	return cache_get(cache, &name);
 }

@@ -72,4 +72,8 @@ const char *tiny_account(unsigned nth, int32_t partition, int32_t partitions);
 /* The value of a header of an outgoing record, absent where it has none. */
 struct str outgoing_header(const struct outgoing *, const char *name);
 
+struct cache;
+struct cell;
+struct cell *cell_of(struct cache *, const struct entity *, struct str id);
+
 #endif

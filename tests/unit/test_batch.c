@@ -225,8 +225,8 @@ static void entities_are_written_as_they_stand(void **state)
 	struct cache cache;
 	cache_init(&cache, 100000);
 	struct batch *b = new_batch(false);
-	struct cell *account = cache_get(&cache, &account_entity, STR("a-1"));
-	struct cell *tally = cache_get(&cache, &tally_entity, STR("a"));
+	struct cell *account = cell_of(&cache, &account_entity, STR("a-1"));
+	struct cell *tally = cell_of(&cache, &tally_entity, STR("a"));
 	struct account *record = account->record;
 	record->account = STR("a-1");
 	for (record->balance = 1; record->balance < 4; record->balance++) {

@@ -14,7 +14,7 @@ static struct cell *get(struct cache *cache, unsigned n)
 {
 	char id[16];
 	snprintf(id, sizeof(id), "a-%u", n);
-	return cache_get(cache, &account_entity, str_from_c(id));
+	return cell_of(cache, &account_entity, str_from_c(id));
 }
 
 static void one_cell_an_entity_and_id(void **state)
@@ -24,7 +24,7 @@ static void one_cell_an_entity_and_id(void **state)
 	cache_init(&cache, 100000);
 	struct cell *cell = get(&cache, 1);
 	assert_ptr_equal(get(&cache, 1), cell);
-	assert_ptr_not_equal(cache_get(&cache, &tally_entity, STR("a-1")), cell);
+	assert_ptr_not_equal(cell_of(&cache, &tally_entity, STR("a-1")), cell);
 	assert_false(cell->loaded);
 	assert_int_equal(((struct account *)cell->record)->balance, 0);
 	cache_clear(&cache);
@@ -125,12 +125,12 @@ static void figures_are_read_back(void **state)
 	struct arena scratch;
 	arena_init(&scratch, 1024);
 	cache_init(&cache, 100000);
-	struct cell *cell = cache_get(&cache, &tally_entity, STR("a"));
+	struct cell *cell = cell_of(&cache, &tally_entity, STR("a"));
 	assert_true(cell_load(cell, &loaded, &scratch));
 	assert_true(((struct tally *)cell->record)->count == INT64_MIN);
 	assert_true(((struct tally *)cell->written)->count == INT64_MIN);
 	pairs[0].value = STR("1.5");
-	assert_false(cell_load(cache_get(&cache, &tally_entity, STR("b")), &loaded, &scratch));
+	assert_false(cell_load(cell_of(&cache, &tally_entity, STR("b")), &loaded, &scratch));
 	arena_release(&scratch);
 	cache_release(&cache);
 }
