@@ -5,7 +5,7 @@ PRESET ?= release
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down test faults fuzz bench fmt tidy sim clean
+.PHONY: help setup build up demo down test exact faults fuzz bench fmt tidy sim clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -36,6 +36,11 @@ faults: ## kill, stop, roll back and restart everything under load
 
 sim: ## many seeded simulation runs (TALLY_SIM_RUNS, TALLY_SEED)
 	@TALLY_SIM_RUNS=$${TALLY_SIM_RUNS:-20000} tests/run.sh sim
+
+exact: ## the ladder job at 1,000,000 events through kills, comings and goings, an emptied Redis
+	@TALLY_LADDER_EVENTS=$${TALLY_LADDER_EVENTS:-1000000} \
+		TALLY_LADDER_RATE=$${TALLY_LADDER_RATE:-12000} \
+		TALLY_TEST_FILTER='integration/(kill|ladder_three|redis_emptied)' tests/run.sh integration
 
 fuzz: ## libFuzzer on every decoder (FUZZ_SECONDS=60 each, FUZZ=name for one)
 	@cmake/fuzz.sh

@@ -21,7 +21,7 @@ function(tally_test_properties test level)
     set_tests_properties(${test} PROPERTIES RESOURCE_LOCK real)
   endif()
   if(level MATCHES "^(integration|faults)$")
-    set_tests_properties(${test} PROPERTIES RUN_SERIAL ON TIMEOUT 600)
+    set_tests_properties(${test} PROPERTIES RUN_SERIAL ON TIMEOUT 1800)
   endif()
 endfunction()
 

@@ -14,10 +14,10 @@ import ladder as ladders
 from rig.stage import Stage, main, must, seed
 from rig.workers import Fleet
 
-EVENTS, RATE = 60000, 3000
+EVENTS, RATE = ladders.size(60000, 3000)
 SHORTEST_S, LONGEST_S = 0.3, 2.5  # between two kills
 DOWN_S = 0.8                      # at most until the killed one is started again
-KILLS = 12
+KILLS = EVENTS // RATE * 12 // 20  # one every 1.7 seconds of the stream
 
 
 def kill_one(stage: Stage, fleet: Fleet, draw: random.Random) -> None:

@@ -13,7 +13,7 @@ import ladder as ladders
 from rig.stage import Stage, main, must
 from rig.workers import Fleet
 
-EVENTS, RATE = 60000, 5000
+EVENTS, RATE = ladders.size(60000, 5000)
 PAUSE_S = 1.0  # between two changes
 
 

@@ -16,7 +16,7 @@ from rig.redis import Redis
 from rig.stage import Stage, main, must
 from rig.workers import Fleet
 
-EVENTS, RATE = 60000, 6000
+EVENTS, RATE = ladders.size(60000, 6000)
 SHOWN = 5
 FEWEST_KEYS = 1000  # that Redis has to lose
 FILL_S = 60
