@@ -46,7 +46,9 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 		{ "enable.partition.eof", "true" },
 		{ "fetch.queue.backoff.ms", "5" },
 		{ "queued.min.messages", "50000" },
-		{ "fetch.min.bytes", "1" },
+		/* Upstream appends a few records at a time: an answer to each would cost the broker
+		 * more than the records. */
+		{ "fetch.min.bytes", "32768" },
 		{ "check.crcs", "false" },
 		{ "max.poll.interval.ms", "60000" },
 		/* Fetched ahead beyond the queue's limit: one response a partition, decompressed. */

@@ -63,7 +63,7 @@ static rd_kafka_headers_t *headers_of(const struct outgoing *out)
 	return headers;
 }
 
-/* librdkafka copies what it is given (MSG_F_COPY); its interface only lacks the const. */
+/* librdkafka only reads what it is given; its interface lacks the const. */
 static void *unconst(const char *ptr)
 {
 	union {
@@ -77,7 +77,7 @@ static void *unconst(const char *ptr)
 struct rc kafka_producer_send(struct kafka_producer *p, const struct outgoing *out, void *opaque,
                               int64_t timeout_ms)
 {
-	int64_t until_ms = system_now_ms() + timeout_ms;
+	int64_t until_ms = 0;
 	rd_kafka_topic_t *topic = NULL;
 	rd_kafka_headers_t *headers;
 	rd_kafka_error_t *error;
@@ -88,7 +88,8 @@ struct rc kafka_producer_send(struct kafka_producer *p, const struct outgoing *o
 		rd_kafka_vu_t arguments[] = {
 			{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic },
 			{ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = out->partition },
-			{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+			{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS,
+			  .u.i = p->borrows ? 0 : RD_KAFKA_MSG_F_COPY },
 			{ .vtype = RD_KAFKA_VTYPE_KEY,
 			  .u.mem = { .ptr = unconst(out->key.ptr), .size = out->key.len } },
 			{ .vtype = RD_KAFKA_VTYPE_VALUE,
@@ -100,8 +101,11 @@ struct rc kafka_producer_send(struct kafka_producer *p, const struct outgoing *o
 		error = rd_kafka_produceva(p->client.rk, arguments, headers ? 7 : 6);
 		if (!error)
 			return OK; /* the headers went with the message */
-		if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
-		    system_now_ms() >= until_ms)
+		if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			break;
+		if (!until_ms)
+			until_ms = system_now_ms() + timeout_ms;
+		if (system_now_ms() >= until_ms)
 			break;
 		rd_kafka_error_destroy(error);
 		rd_kafka_poll(p->client.rk, FULL_WAIT_MS);

@@ -14,6 +14,7 @@ struct kafka_producer {
 	struct kafka_client client;
 	rd_kafka_topic_t *topics[OUT_TOPICS_MOST]; /* those produced to so far */
 	unsigned topic_count;
+	bool borrows; /* values are not copied: they live until they are delivered or given up */
 };
 
 /* The configuration is used up in any case. The struct starts zeroed. */

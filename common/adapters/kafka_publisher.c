@@ -79,6 +79,7 @@ static struct rc open_producer(struct kafka_publisher *p, const char *id)
 	rc = kafka_transactional_open(&p->producer, p->options, id);
 	watchdog_end(&p->watchdog);
 	p->open = rc_ok(rc);
+	p->producer.borrows = true; /* a transaction's outputs live until its answer */
 	atomic_store(&p->id, p->open ? id : "");
 	return rc;
 }

@@ -27,7 +27,7 @@
 /* Batches and memory */
 #define LIMIT_BATCH_RECORDS 8192      /* records of one shard's batch */
 #define LIMIT_BATCH_BYTES 3145728     /* memory of one shard's batch */
-#define LIMIT_QUEUE_RECORDS 16384     /* records folded, waiting for a transaction, all shards */
+#define LIMIT_QUEUE_RECORDS 32768     /* records folded, waiting for a transaction, all shards */
 #define LIMIT_CACHE_BYTES 50331648    /* entities in memory, all shards; clean ones leave above */
 #define LIMIT_SEEN_ENTITIES 1048576   /* of one shard, 16 bytes each: then absence is asked for */
 #define LIMIT_BATCH_PAIRS 8192        /* values that one batch writes, about */

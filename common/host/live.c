@@ -169,11 +169,12 @@ static void give_back(struct live *live)
 {
 	http_server_stop(live->http);
 	redis_admin_free(live->probe);
-	process_free(live->process);
+	/* First those whose threads may still read what the process owns. */
 	if (live->broker)
 		kafka_broker_free(live->broker);
 	if (live->store)
 		redis_store_free(live->store);
+	process_free(live->process);
 	if (live->ports.inbox)
 		inbox_free(live->ports.inbox);
 	board_free(live->board);

@@ -71,7 +71,7 @@ void process_options_default(struct process_options *o)
 		.flush_interval_ms = 100,
 		.flush_interval_max_ms = 1000,
 		.txn_interval_min_ms = 10,
-		.txn_interval_max_ms = 150,
+		.txn_interval_max_ms = 400,
 		.idle_check_ms = 1000,
 		.revoke_flush_ms = 2000,
 		.batch_records = LIMIT_BATCH_RECORDS,
@@ -510,6 +510,12 @@ static void open_producer(struct process *p, int64_t now_ms)
 	p->ports.broker.reopen(p->ports.broker.self, p->publisher.ticket);
 }
 
+/* At a high rate a fraction of the wait that a backlog, where nobody waits for one event, allows. */
+static int64_t longest_wait_ms(const struct process *p)
+{
+	return p->more ? p->options.txn_interval_max_ms : p->options.txn_interval_max_ms / 4;
+}
+
 /* Under light load what is there goes at once; in a backlog, or when much comes, a transaction
  * waits until it is worth its cost in the brokers (and more rows of measures fall together). */
 static bool publish_is_due(const struct process *p, int64_t now_ms)
@@ -517,9 +523,9 @@ static bool publish_is_due(const struct process *p, int64_t now_ms)
 	int64_t since_ms = now_ms - p->publisher.begun_ms;
 	if (since_ms < p->options.txn_interval_min_ms)
 		return false;
-	return (!p->more && !p->busy) || since_ms >= p->options.txn_interval_max_ms ||
+	return (!p->more && !p->busy) || since_ms >= longest_wait_ms(p) ||
 	       p->draining || p->shard_setting.queued_records >= p->options.queue_records / 2 ||
-	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES / 2;
+	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES;
 }
 
 static void publish(struct process *p, int64_t now_ms)
@@ -634,8 +640,8 @@ static int64_t shard_next_turn(const struct process *p, const struct shard *s, i
 	bool waiting_batch = s->ready || (s->open && !batch_is_bare(s->open)) ||
 	                     (s->carried && !s->carried->carried);
 	if (waiting_batch && p->publisher.state == PUBLISHER_IDLE) {
-		int64_t begin = p->publisher.begun_ms + (p->busy ? p->options.txn_interval_max_ms
-		                                                 : p->options.txn_interval_min_ms);
+		int64_t begin = p->publisher.begun_ms +
+		                (p->busy ? longest_wait_ms(p) : p->options.txn_interval_min_ms);
 		at = earlier(at, begin > p->publisher.retry_ms ? begin : p->publisher.retry_ms);
 	}
 	return at;

@@ -18,7 +18,7 @@ struct process_options {
 	int64_t flush_interval_ms;     /* 100 */
 	int64_t flush_interval_max_ms; /* 1000: while much changes */
 	int64_t txn_interval_min_ms;   /* 10 */
-	int64_t txn_interval_max_ms; /* 150: in a backlog, until one is worth its cost */
+	int64_t txn_interval_max_ms;   /* 400: in a backlog, until one is worth its cost */
 	int64_t idle_check_ms;   /* 1000 */
 	int64_t revoke_flush_ms; /* 2000 */
 	unsigned batch_records;  /* LIMIT_BATCH_RECORDS */
