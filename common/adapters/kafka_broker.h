@@ -29,7 +29,8 @@ struct kafka_options {
 	unsigned property_count;
 	int64_t session_timeout_ms;     /* 10000 */
 	int64_t transaction_timeout_ms; /* 10000 */
-	int64_t fetch_wait_ms;          /* 10: a fetch waits for more records, at most so long */
+	int64_t fetch_wait_ms;          /* 50: a fetch waits for more records, at most so long */
+	int64_t fetch_least_bytes;      /* 1: a fetch does not wait once there are so many */
 	int64_t partition_queue_kbytes; /* 1024: fetched ahead, a partition */
 };
 /* Fills in the numbers. */

@@ -43,7 +43,8 @@ void kafka_options_default(struct kafka_options *options)
 {
 	options->session_timeout_ms = 10000;
 	options->transaction_timeout_ms = 10000;
-	options->fetch_wait_ms = 10;
+	options->fetch_wait_ms = 50;
+	options->fetch_least_bytes = 1;
 	options->partition_queue_kbytes = 1024;
 }
 

@@ -46,9 +46,6 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 		{ "enable.partition.eof", "true" },
 		{ "fetch.queue.backoff.ms", "5" },
 		{ "queued.min.messages", "50000" },
-		/* Upstream appends a few records at a time: an answer to each would cost the broker
-		 * more than the records. */
-		{ "fetch.min.bytes", "32768" },
 		{ "check.crcs", "false" },
 		{ "max.poll.interval.ms", "60000" },
 		/* Fetched ahead beyond the queue's limit: one response a partition, decompressed. */
@@ -62,6 +59,7 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 	TRY(kafka_conf_put_int(conf, "session.timeout.ms", options->session_timeout_ms));
 	TRY(kafka_conf_put_int(conf, "heartbeat.interval.ms", options->session_timeout_ms / 5));
 	TRY(kafka_conf_put_int(conf, "fetch.wait.max.ms", options->fetch_wait_ms));
+	TRY(kafka_conf_put_int(conf, "fetch.min.bytes", options->fetch_least_bytes));
 	TRY(kafka_conf_put_int(conf, "queued.max.messages.kbytes",
 	                       options->partition_queue_kbytes));
 	return kafka_conf_put_properties(conf, options);

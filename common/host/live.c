@@ -31,6 +31,8 @@
 #define WAIT_MOST_MS 1000 /* the broker's poll is due every second */
 #define PROBE_CONNECT_MS 300
 #define PROBE_COMMAND_MS 500
+#define FETCH_LEAST_BYTES 32768
+#define FETCH_WAIT_MS 10
 #define EXIT_AT_ONCE 75
 
 enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_LEAVING, PHASE_ENDED };
@@ -78,6 +80,12 @@ static struct rc block_signals(struct live *live)
 static struct rc open_ports(struct live *live)
 {
 	connection_kafka(live->config, live->worker, &live->memory, &live->kafka_options);
+	/* Upstream appends a few records at a time: an answer to each would cost the broker more
+	 * than the records. Internal topics become readable a transaction at a time. */
+	if (!live->worker->internal) {
+		live->kafka_options.fetch_least_bytes = FETCH_LEAST_BYTES;
+		live->kafka_options.fetch_wait_ms = FETCH_WAIT_MS;
+	}
 	connection_redis(live->config, live->worker, &live->redis_options);
 	live->ports.inbox = inbox_new();
 	system_clock_port(&live->ports.clock);
