@@ -104,6 +104,12 @@ int64_t figures_money(const struct figures *figures, enum money money)
 	return const_places(figures)[money_figures[money].amount];
 }
 
+int64_t figures_instant(const struct figures *figures, enum money money)
+{
+	must(money < MONEY_RANKED);
+	return const_places(figures)[money_figures[money].at];
+}
+
 struct figures figures_ranked(const struct figures *change)
 {
 	struct figures ranked = { 0 };

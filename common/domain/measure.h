@@ -44,6 +44,8 @@ bool figures_fit(const struct figures *a, const struct figures *b);
 /* Amounts and counts add up; of the instants the later one stays. */
 void figures_add(struct figures *into, const struct figures *change);
 int64_t figures_money(const struct figures *, enum money);
+/* When a ranked figure last changed; 0: not said. */
+int64_t figures_instant(const struct figures *, enum money);
 /* The ranked figures of `change` with their instants, all others 0. */
 struct figures figures_ranked(const struct figures *change);
 

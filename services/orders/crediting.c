@@ -60,14 +60,19 @@ static void send_measures(const struct folding *f, const struct change *change,
 }
 
 void crediting_event(const struct folding *f, int64_t at_ms, const struct figures *counts,
-                     enum money money, int64_t amount_minor)
+                     const struct moved *moved)
 {
-	struct change change = change_at(f, at_ms, money);
-	int64_t shares_minor[LIMIT_SPLITS];
+	struct change change = change_at(f, at_ms, moved->money);
+	int64_t shares_minor[LIMIT_SPLITS], before_minor[LIMIT_SPLITS];
+	unsigned count = shares_of(f->order, moved->after_minor, shares_minor);
 
 	change.counts = *counts;
-	shares_of(f->order, amount_minor, shares_minor);
-	send_measures(f, &change, amount_minor, shares_minor);
+	if (moved->before_minor) {
+		shares_of(f->order, moved->before_minor, before_minor);
+		for (unsigned i = 0; i < count; i++)
+			shares_minor[i] -= before_minor[i];
+	}
+	send_measures(f, &change, moved->after_minor - moved->before_minor, shares_minor);
 }
 
 void crediting_created(const struct folding *f, int64_t at_ms)
@@ -75,8 +80,8 @@ void crediting_created(const struct folding *f, int64_t at_ms)
 	struct change change = change_at(f, at_ms, MONEY_ORDER_AMOUNT);
 	struct measure_sink sink = { put_measure, f->out };
 
-	crediting_event(f, at_ms, &(struct figures){ .orders = 1 }, MONEY_ORDER_AMOUNT,
-	                f->order->amount_minor);
+	crediting_event(f, at_ms, &(struct figures){ .orders = 1 },
+	                &(struct moved){ MONEY_ORDER_AMOUNT, 0, f->order->amount_minor });
 	for (uint32_t i = 0; i < f->order->lines.count; i++) {
 		const struct order_line *line = &f->order->lines.items[i];
 
@@ -87,10 +92,15 @@ void crediting_created(const struct folding *f, int64_t at_ms)
 
 /* ---- freezing -------------------------------------------------------------- */
 
+const char *crediting_payee_path(uint32_t split, struct arena *arena)
+{
+	return arena_printf(arena, "/data/splits/%u/payee_id", split).ptr;
+}
+
 /* CONTRACT "Reference": payee and plan must be known; DESIGN 6: all as at the order's time. */
 struct verdict crediting_freeze(const struct order_created *created, int64_t at_ms,
                                 const struct reference *ref,
-                                struct order_split frozen[LIMIT_SPLITS])
+                                struct order_split frozen[LIMIT_SPLITS], struct arena *arena)
 {
 	for (uint32_t i = 0; i < created->splits.count; i++) {
 		const struct order_created_split *split = &created->splits.items[i];
@@ -99,10 +109,10 @@ struct verdict crediting_freeze(const struct order_created *created, int64_t at_
 		struct units units;
 
 		if (!person)
-			return REJECT(REASON_PAYEE_UNKNOWN, "/data/splits");
+			return REJECT(REASON_PAYEE_UNKNOWN, crediting_payee_path(i, arena));
 		plan = reference_plan_for(ref, person->level, person->rating, at_ms);
 		if (!plan)
-			return REJECT(REASON_PLAN_UNKNOWN, "/data/splits");
+			return REJECT(REASON_PLAN_UNKNOWN, crediting_payee_path(i, arena));
 		units = reference_units(ref, person->team_id, at_ms);
 		frozen[i] = (struct order_split){
 			.payee_id = split->payee_id,

@@ -81,7 +81,8 @@ typedef struct verdict step_check(const struct order *, const struct order_held 
 typedef void step_apply(const struct folding *, const struct order_held *fact);
 
 static waiting_ready when_created, when_payment_known;
-static step_check check_currency, check_payment, check_refund, check_delivered, check_cancelled;
+static step_check check_subscription, check_contract, check_mortgage, check_payment, check_refund,
+	check_delivered, check_cancelled;
 static step_apply apply_subscription, apply_contract, apply_mortgage, apply_payment, apply_refund,
 	apply_delivered, apply_cancelled;
 
@@ -90,9 +91,9 @@ static const struct {
 	step_check *check;    /* may it be applied? */
 	step_apply *apply;
 } steps[] = {
-	[STEP_SUBSCRIPTION] = { when_created, check_currency, apply_subscription },
-	[STEP_CONTRACT] = { when_created, check_currency, apply_contract },
-	[STEP_MORTGAGE] = { when_created, check_currency, apply_mortgage },
+	[STEP_SUBSCRIPTION] = { when_created, check_subscription, apply_subscription },
+	[STEP_CONTRACT] = { when_created, check_contract, apply_contract },
+	[STEP_MORTGAGE] = { when_created, check_mortgage, apply_mortgage },
 	[STEP_PAYMENT] = { when_created, check_payment, apply_payment },
 	[STEP_REFUND] = { when_payment_known, check_refund, apply_refund },
 	[STEP_DELIVERY] = { when_created, check_delivered, apply_delivered },
@@ -254,14 +255,14 @@ static struct order_held fact_of_amount(const struct event *event, int64_t amoun
 
 /* ---- order.created ----------------------------------------------------------- */
 
-/* CONTRACT "Orders in": distinct payees. */
-static bool payees_are_distinct(const struct order_created_split_list *splits)
+/* CONTRACT "Orders in": distinct payees. The first entry with a payee of one before, or count. */
+static uint32_t first_payee_again(const struct order_created_split_list *splits)
 {
 	for (uint32_t i = 1; i < splits->count; i++)
 		for (uint32_t j = 0; j < i; j++)
 			if (str_eq(splits->items[i].payee_id, splits->items[j].payee_id))
-				return false;
-	return true;
+				return i;
+	return splits->count;
 }
 
 /* CONTRACT "Orders in": lines absent, or summing to the amount. */
@@ -281,16 +282,17 @@ static bool lines_add_up(const struct order_created *created)
 
 /* CONTRACT "Reference": an order in another currency than the company's is refused. */
 static struct verdict check_created(const struct order *order, const struct order_created *created,
-                                    int64_t at_ms, const struct reference *ref)
+                                    int64_t at_ms, const struct reference *ref, struct arena *arena)
 {
 	const struct company_defined *company = reference_company(ref, at_ms);
+	uint32_t again = first_payee_again(&created->splits);
 
 	if (order->has_created_ms)
 		return REJECT(REASON_ORDER_EXISTS, "/data/order_id");
 	if (!company || !str_eq(company->currency, created->currency))
 		return REJECT(REASON_CURRENCY_UNSUPPORTED, "/data/currency");
-	if (!payees_are_distinct(&created->splits))
-		return REJECT(REASON_BAD_SPLITS, "/data/splits");
+	if (again < created->splits.count)
+		return REJECT(REASON_BAD_SPLITS, crediting_payee_path(again, arena));
 	if (!lines_add_up(created))
 		return REJECT(REASON_LINES_DO_NOT_SUM, "/data/lines");
 	if (!ids_have_room(order))
@@ -357,9 +359,10 @@ static struct verdict on_created(const struct event *event, struct view *view,
 	f.order = view_at(view, 0);
 	verdict = ids_check(f.order, event);
 	if (verdict.kind == VERDICT_APPLY)
-		verdict = check_created(f.order, created, event->time_ms, ref);
+		verdict = check_created(f.order, created, event->time_ms, ref, effects_arena(out));
 	if (verdict.kind == VERDICT_APPLY)
-		verdict = crediting_freeze(created, event->time_ms, ref, frozen);
+		verdict =
+			crediting_freeze(created, event->time_ms, ref, frozen, effects_arena(out));
 	if (verdict.kind != VERDICT_APPLY)
 		return verdict;
 
@@ -393,6 +396,55 @@ static struct verdict check_currency(const struct order *order, const struct ord
 
 /* ---- subscription.made, contract.signed, mortgage.granted ---------------------- */
 
+/* Each may come several times: the order keeps their total and the latest time. */
+struct milestone {
+	bool *has_at_ms, *has_total_minor;
+	int64_t *at_ms, *total_minor;
+};
+
+static struct milestone subscription_of(struct order *order)
+{
+	return (struct milestone){ &order->has_subscribed_ms, &order->has_subscribed_amount_minor,
+		                   &order->subscribed_ms, &order->subscribed_amount_minor };
+}
+
+static struct milestone contract_of(struct order *order)
+{
+	return (struct milestone){ &order->has_signed_ms, &order->has_signed_amount_minor,
+		                   &order->signed_ms, &order->signed_amount_minor };
+}
+
+static struct milestone mortgage_of(struct order *order)
+{
+	return (struct milestone){ &order->has_mortgaged_ms, &order->has_mortgaged_amount_minor,
+		                   &order->mortgaged_ms, &order->mortgaged_amount_minor };
+}
+
+static struct verdict check_milestone(const struct order *order, const struct order_held *fact,
+                                      int64_t total_minor)
+{
+	struct verdict verdict = check_currency(order, fact);
+
+	if (verdict.kind == VERDICT_APPLY && fact->amount_minor > LIMIT_AMOUNT - total_minor)
+		return REJECT(REASON_ORDER_LIMIT, "/data/amount");
+	return verdict;
+}
+
+/* DESIGN 1: what each payee gets is share(total after) - share(total before). */
+static void apply_milestone(const struct folding *f, const struct order_held *fact,
+                            struct milestone milestone, const struct figures *counts,
+                            enum money money)
+{
+	int64_t before_minor = *milestone.total_minor;
+
+	if (!*milestone.has_at_ms || fact->time_ms > *milestone.at_ms)
+		*milestone.at_ms = fact->time_ms;
+	*milestone.has_at_ms = *milestone.has_total_minor = true;
+	*milestone.total_minor += fact->amount_minor;
+	crediting_event(f, fact->time_ms, counts,
+	                &(struct moved){ money, before_minor, *milestone.total_minor });
+}
+
 static struct verdict on_subscription(const struct event *event, struct view *view,
                                       const struct reference *ref, struct effects *out)
 {
@@ -402,12 +454,15 @@ static struct verdict on_subscription(const struct event *event, struct view *vi
 	return take_step(STEP_SUBSCRIPTION, event, &fact, view, ref, out);
 }
 
+static struct verdict check_subscription(const struct order *order, const struct order_held *fact)
+{
+	return check_milestone(order, fact, order->subscribed_amount_minor);
+}
+
 static void apply_subscription(const struct folding *f, const struct order_held *fact)
 {
-	f->order->has_subscribed_ms = true;
-	f->order->subscribed_ms = fact->time_ms;
-	crediting_event(f, fact->time_ms, &(struct figures){ .subscribed = 1 },
-	                MONEY_SUBSCRIBED_AMOUNT, fact->amount_minor);
+	apply_milestone(f, fact, subscription_of(f->order), &(struct figures){ .subscribed = 1 },
+	                MONEY_SUBSCRIBED_AMOUNT);
 }
 
 static struct verdict on_contract(const struct event *event, struct view *view,
@@ -419,12 +474,15 @@ static struct verdict on_contract(const struct event *event, struct view *view,
 	return take_step(STEP_CONTRACT, event, &fact, view, ref, out);
 }
 
+static struct verdict check_contract(const struct order *order, const struct order_held *fact)
+{
+	return check_milestone(order, fact, order->signed_amount_minor);
+}
+
 static void apply_contract(const struct folding *f, const struct order_held *fact)
 {
-	f->order->has_signed_ms = true;
-	f->order->signed_ms = fact->time_ms;
-	crediting_event(f, fact->time_ms, &(struct figures){ .signed_count = 1 },
-	                MONEY_SIGNED_AMOUNT, fact->amount_minor);
+	apply_milestone(f, fact, contract_of(f->order), &(struct figures){ .signed_count = 1 },
+	                MONEY_SIGNED_AMOUNT);
 }
 
 static struct verdict on_mortgage(const struct event *event, struct view *view,
@@ -436,12 +494,15 @@ static struct verdict on_mortgage(const struct event *event, struct view *view,
 	return take_step(STEP_MORTGAGE, event, &fact, view, ref, out);
 }
 
+static struct verdict check_mortgage(const struct order *order, const struct order_held *fact)
+{
+	return check_milestone(order, fact, order->mortgaged_amount_minor);
+}
+
 static void apply_mortgage(const struct folding *f, const struct order_held *fact)
 {
-	f->order->has_mortgaged_ms = true;
-	f->order->mortgaged_ms = fact->time_ms;
-	crediting_event(f, fact->time_ms, &(struct figures){ .mortgaged = 1 },
-	                MONEY_MORTGAGED_AMOUNT, fact->amount_minor);
+	apply_milestone(f, fact, mortgage_of(f->order), &(struct figures){ .mortgaged = 1 },
+	                MONEY_MORTGAGED_AMOUNT);
 }
 
 /* ---- payment.collected ---------------------------------------------------------- */
@@ -486,14 +547,31 @@ static struct verdict check_payment(const struct order *order, const struct orde
 	return APPLY;
 }
 
+/* By time, then id, so that the record does not tell in which order the payments arrived. */
+static void keep_payment(const struct folding *f, const struct order_held *fact)
+{
+	struct order_payment_list *payments = &f->order->payments;
+	struct order_payment *at = VIEW_PUSH(f->view, 0, payments);
+
+	for (; at > payments->items; at--) {
+		if (at[-1].time_ms < fact->time_ms ||
+		    (at[-1].time_ms == fact->time_ms &&
+		     str_cmp(at[-1].payment_id, fact->payment_id) < 0))
+			break;
+		at[0] = at[-1];
+	}
+	*at = (struct order_payment){
+		.payment_id = view_keep(f->view, 0, fact->payment_id),
+		.amount_minor = fact->amount_minor,
+		.time_ms = fact->time_ms,
+	};
+}
+
 static void apply_payment(const struct folding *f, const struct order_held *fact)
 {
-	struct order_payment *payment = VIEW_PUSH(f->view, 0, &f->order->payments);
 	int64_t net_before_minor = f->order->collected_minor - f->order->refunded_minor;
 
-	payment->payment_id = view_keep(f->view, 0, fact->payment_id);
-	payment->amount_minor = fact->amount_minor;
-	payment->time_ms = fact->time_ms;
+	keep_payment(f, fact);
 	f->order->collected_minor += fact->amount_minor;
 	crediting_money(f, fact, net_before_minor, false);
 }
@@ -551,22 +629,40 @@ static struct verdict check_refund(const struct order *order, const struct order
 	return APPLY;
 }
 
+/* By time, then id, as payments are. */
+static void keep_refund(const struct folding *f, const struct order_held *fact,
+                        struct str payment_id)
+{
+	struct order_refund_list *refunds = &f->order->refunds;
+	struct order_refund *at = VIEW_PUSH(f->view, 0, refunds);
+
+	for (; at > refunds->items; at--) {
+		if (at[-1].time_ms < fact->time_ms ||
+		    (at[-1].time_ms == fact->time_ms &&
+		     str_cmp(at[-1].refund_id, fact->refund_id) < 0))
+			break;
+		at[0] = at[-1];
+	}
+	*at = (struct order_refund){
+		.payment_id = payment_id,
+		.refund_id = view_keep(f->view, 0, fact->refund_id),
+		.amount_minor = fact->amount_minor,
+		.time_ms = fact->time_ms,
+	};
+}
+
 static void apply_refund(const struct folding *f, const struct order_held *fact)
 {
 	struct order_payment *payment = find_payment(f->order, fact->payment_id);
-	struct order_refund *refund = VIEW_PUSH(f->view, 0, &f->order->refunds);
 	int64_t net_before_minor = f->order->collected_minor - f->order->refunded_minor;
 
-	refund->payment_id = payment->payment_id;
-	refund->refund_id = view_keep(f->view, 0, fact->refund_id);
-	refund->amount_minor = fact->amount_minor;
-	refund->time_ms = fact->time_ms;
+	keep_refund(f, fact, payment->payment_id);
 	payment->refunded_minor += fact->amount_minor;
 	f->order->refunded_minor += fact->amount_minor;
 	crediting_money(f, fact, net_before_minor, true);
 }
 
-/* ---- order.delivered, order.cancelled: once an order ------------------------------- */
+/* ---- order.delivered, order.cancelled: once an order, the first to arrive ------------------------------- */
 
 static struct verdict on_delivered(const struct event *event, struct view *view,
                                    const struct reference *ref, struct effects *out)
@@ -596,7 +692,7 @@ static void apply_delivered(const struct folding *f, const struct order_held *fa
 
 	f->order->has_delivered_ms = true;
 	f->order->delivered_ms = fact->time_ms;
-	crediting_event(f, fact->time_ms, &counts, MONEY_NONE, 0);
+	crediting_event(f, fact->time_ms, &counts, &(struct moved){ .money = MONEY_NONE });
 }
 
 static struct verdict on_cancelled(const struct event *event, struct view *view,
@@ -622,7 +718,7 @@ static void apply_cancelled(const struct folding *f, const struct order_held *fa
 	f->order->has_cancelled_ms = true;
 	f->order->cancelled_ms = fact->time_ms;
 	crediting_event(f, fact->time_ms, &(struct figures){ .cancelled = 1 },
-	                MONEY_CANCELLED_AMOUNT, f->order->amount_minor);
+	                &(struct moved){ MONEY_CANCELLED_AMOUNT, 0, f->order->amount_minor });
 }
 
 /* ---- timer ---------------------------------------------------------------------------- */

@@ -10,7 +10,8 @@
 
 /* ---- ids ------------------------------------------------------------------- */
 
-/* The list holds pairs: identity, content. Short; the position of the identity, or count. */
+/* The list holds pairs: identity, content; by identity, so that the record does not tell in which
+ * order they came. Short; the position of the identity, or count. */
 static uint32_t find_id(const struct order *order, int64_t identity)
 {
 	const struct int_list *ids = &order->internal.ids;
@@ -39,8 +40,17 @@ bool ids_have_room(const struct order *order)
 
 void ids_remember(const struct folding *f, const struct order_held *fact)
 {
-	*VIEW_PUSH(f->view, 0, &f->order->internal.ids) = fact->identity;
-	*VIEW_PUSH(f->view, 0, &f->order->internal.ids) = fact->content;
+	struct int_list *ids = &f->order->internal.ids;
+	uint32_t at = ids->count;
+
+	VIEW_PUSH(f->view, 0, ids);
+	VIEW_PUSH(f->view, 0, ids);
+	for (; at > 0 && ids->items[at - 2] > fact->identity; at -= 2) {
+		ids->items[at] = ids->items[at - 2];
+		ids->items[at + 1] = ids->items[at - 1];
+	}
+	ids->items[at] = fact->identity;
+	ids->items[at + 1] = fact->content;
 }
 
 void ids_forget(struct order *order, const struct order_held *fact)

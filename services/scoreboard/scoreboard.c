@@ -97,11 +97,13 @@ static bool has_period(unsigned periods, enum period_kind period)
 	return periods >> period & 1;
 }
 
-/* Does it move anything that a board could rank by? */
+/* Does it move anything that a board could rank by? A row whose amounts cancel out still says when
+ * the figure last changed, as its parts would have said one by one. */
 static bool is_ranked(const struct measure *m)
 {
 	for (enum money money = 0; money < MONEY_RANKED; money++)
-		if (figures_money(&m->figures, money) != 0)
+		if (figures_money(&m->figures, money) != 0 ||
+		    figures_instant(&m->figures, money) != 0)
 			return true;
 	return false;
 }
@@ -195,7 +197,8 @@ static struct str owner_of_seat(struct str id)
 
 /* ---- boards -------------------------------------------------------------------- */
 
-/* Redis keeps scores as doubles: above 2^53 a score would not be exact and is not written. */
+/* Redis keeps scores as doubles: above 2^53 a score would not be exact, and its member is on no
+ * board. */
 #define SCORE_MOST (INT64_C(1) << 53)
 
 /* One figure of one member: who, where, and how much now. */
@@ -207,8 +210,9 @@ static void set_score(enum money money, struct str kind, struct str id, enum per
 		               STR(":"),      period_str(&name) };
 	int64_t score = figures_money(figures, money);
 
-	if (score >= -SCORE_MOST && score <= SCORE_MOST)
-		effects_set_score(out, arena_join(effects_arena(out), parts, 8), m->id, score);
+	if (score < -SCORE_MOST || score > SCORE_MOST)
+		score = 0;
+	effects_set_score(out, arena_join(effects_arena(out), parts, 8), m->id, score);
 }
 
 /* A payee on the boards of one period: the company's, and those of the units of the seat. */
