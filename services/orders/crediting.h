@@ -33,7 +33,8 @@ struct folding {
 	struct effects *out;
 };
 
-/* What is frozen for each split entry; REJECT: payee_unknown, plan_unknown, the path in the arena. */
+/* What is frozen for each split entry; REJECT: payee_unknown, plan_unknown (the path is in the
+ * arena). */
 struct verdict crediting_freeze(const struct order_created *, int64_t at_ms,
                                 const struct reference *, struct order_split frozen[LIMIT_SPLITS],
                                 struct arena *);

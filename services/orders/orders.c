@@ -662,7 +662,7 @@ static void apply_refund(const struct folding *f, const struct order_held *fact)
 	crediting_money(f, fact, net_before_minor, true);
 }
 
-/* ---- order.delivered, order.cancelled: once an order, the first to arrive ------------------------------- */
+/* ---- order.delivered, order.cancelled: once an order, the first to arrive ------------ */
 
 static struct verdict on_delivered(const struct event *event, struct view *view,
                                    const struct reference *ref, struct effects *out)
