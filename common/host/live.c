@@ -110,6 +110,7 @@ static void open_process(struct live *live)
 	wanted.queue_records = (unsigned)config->queue_max_records;
 	wanted.cache_bytes = (size_t)config->cache_max_bytes;
 	wanted.topic_prefix = str_from_c(config->topic_prefix);
+	wanted.group_prefix = str_from_c(config->group_prefix);
 	live->process = process_new(live->worker, &live->ports, &wanted);
 }
 

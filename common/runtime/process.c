@@ -79,6 +79,7 @@ void process_options_default(struct process_options *o)
 		.queue_records = LIMIT_QUEUE_RECORDS,
 		.cache_bytes = LIMIT_CACHE_BYTES,
 		.topic_prefix = STR(""),
+		.group_prefix = STR(""),
 	};
 }
 
@@ -105,7 +106,8 @@ static void make_settings(struct process *p)
 		.topic = prefixed(p, w->topic),
 		.dead_letter = arena_printf(&p->memory, "%.*s%s.dlq",
 		                            STR_ARG(p->options.topic_prefix), w->topic),
-		.group = arena_printf(&p->memory, "tallyworks-%s", w->name),
+		.group = arena_printf(&p->memory, "%.*stallyworks-%s",
+		                      STR_ARG(p->options.group_prefix), w->name),
 		.source = arena_printf(&p->memory, "/tallyworks/%s", w->name),
 		.targets = p->targets,
 		.target_count = n,

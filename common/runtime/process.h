@@ -26,6 +26,7 @@ struct process_options {
 	unsigned queue_records;  /* LIMIT_QUEUE_RECORDS */
 	size_t cache_bytes;      /* LIMIT_CACHE_BYTES */
 	struct str topic_prefix; /* put before every topic name, may be empty */
+	struct str group_prefix; /* the same for the group, as DLQ copies name it */
 };
 void process_options_default(struct process_options *);
 

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads whole topics as a read_committed consumer does, through kcat, and names topics."""
+"""Through kcat: reads whole topics as a read_committed consumer does, names topics, and sends
+whatever bytes a test wants to send."""
 from __future__ import annotations
 
 import json
 import re
 import subprocess
-from typing import IO, Iterator, NamedTuple
+import tempfile
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Iterable, Iterator, NamedTuple
 
 WAIT_S = 300
+LARGEST = 10485760
 
 
 class Record(NamedTuple):
@@ -47,9 +52,68 @@ def read(brokers: str, topic: str, with_values: bool = True) -> Iterator[Record]
     form = r"%p\t%o\t%S\t%k\t%h\t" + ("%s" if with_values else "") + r"\n"
     command = ["kcat", "-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q",
                "-X", "isolation.level=read_committed", "-X", "queued.max.messages.kbytes=65536",
-               "-X", "fetch.message.max.bytes=10485760", "-f", form]
+               "-X", f"fetch.message.max.bytes={LARGEST}", "-f", form]
     with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=1 << 20) as reader:
         assert reader.stdout
         yield from parse(reader.stdout, with_values)
         if reader.wait(WAIT_S):
             raise RuntimeError(f"kcat could not read {topic}")
+
+
+class Message(NamedTuple):
+    """A record to send; without a partition its key decides, by murmur2."""
+    key: str | None
+    value: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    partition: int | None = None
+
+    def is_line(self) -> bool:
+        """Can it go with others of its kind as lines of key, tab, value?"""
+        return bool(self.key and self.value) and not (
+            b"\n" in (self.value or b"") or "\t" in (self.key or "")) and len(
+                self.value or b"") < 100_000
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Kafka's default partitioner: murmur2 of the key, as the Java client does it."""
+    data, mixer, mask = key.encode(), 0x5BD1E995, 0xFFFFFFFF
+    found = (0x9747B28C ^ len(data)) & mask
+    whole = len(data) // 4 * 4
+    for at in range(0, whole, 4):
+        word = int.from_bytes(data[at:at + 4], "little") * mixer & mask
+        word = (word ^ word >> 24) * mixer & mask
+        found = (found * mixer & mask) ^ word
+    if data[whole:]:
+        found = (found ^ int.from_bytes(data[whole:], "little")) * mixer & mask
+    found = (found ^ found >> 13) * mixer & mask
+    found ^= found >> 15
+    return (found & 0x7FFFFFFF) % partitions
+
+
+def send(brokers: str, topic: str, messages: Iterable[Message]) -> None:
+    """All of them, those of a partition in their order."""
+    base = ["kcat", "-b", brokers, "-P", "-t", topic, "-z", "gzip", "-X",
+            "topic.partitioner=murmur2_random", "-X", f"message.max.bytes={LARGEST}"]
+
+    def run(words: list[str], given: bytes) -> None:
+        subprocess.run([*base, *words], input=given, check=True, timeout=WAIT_S)
+
+    def kind(message: Message) -> tuple:
+        return message.is_line(), message.partition, message.headers
+
+    for (is_line, partition, headers), group in groupby(messages, kind):
+        words = [word for name, value in headers for word in ("-H", f"{name}={value}")]
+        words += [] if partition is None else ["-p", str(partition)]
+        if is_line:
+            run([*words, "-K", "\t"], b"".join(b"%s\t%s\n" % ((message.key or "").encode(),
+                                                            message.value) for message in group))
+            continue
+        for message in group:
+            if message.value is None:
+                run([*words, "-K", "\t", "-Z"], f"{message.key or ''}\t\n".encode())
+                continue
+            key = [] if message.key is None else ["-k", message.key]
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "value"
+                file.write_bytes(message.value)
+                run([*words, *key, str(file)], b"")
