@@ -53,6 +53,7 @@ struct rc command_topics_create(struct invocation *);
 struct rc command_topics_check(struct invocation *);
 struct rc command_publish(struct invocation *);
 struct rc command_lag(struct invocation *);
+struct rc command_gen(struct invocation *);
 struct rc command_describe(struct invocation *);
 
 #endif

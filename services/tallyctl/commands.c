@@ -6,6 +6,7 @@
 
 #include "common/host/describe.h"
 #include "services/tallyctl/command.h"
+#include "services/tallyctl/gen.h"
 
 #define NO_FLAGS             \
 	{                    \
@@ -49,6 +50,8 @@ const struct command commands[] = {
 	  publish_flags, command_publish },
 	{ "lag", "", "how far each worker is behind, partition by partition", lag_flags,
 	  command_lag },
+	{ "gen", "", "a made-up company's orders with all that goes wrong, and its books", gen_flags,
+	  command_gen },
 	{ "describe", "[WORKER]", "what the workers read, own and write", no_flags,
 	  command_describe },
 	{ .name = NULL },
