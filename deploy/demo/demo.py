@@ -11,13 +11,13 @@ import json
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "integration")]
 import report  # noqa: E402
-from orders import Books, Company, Figures, Quarter  # noqa: E402
+from books import Books, Comparison  # noqa: E402
+from company import Company  # noqa: E402
 from rig import Place, kafka, program  # noqa: E402
 from rig.redis import Redis  # noqa: E402
 from rig.workers import tallyctl  # noqa: E402
@@ -25,24 +25,10 @@ from rig.workers import tallyctl  # noqa: E402
 BAR = 40
 SHOWN = 5
 SETTLE_S = 300
-INSTANTS = "_at"  # when a ranked figure last changed: not in the books
-
-
-class Differences:
-    """What is not as the books say."""
-
-    def __init__(self) -> None:
-        self.compared: Counter = Counter()
-        self.found: list[str] = []
-
-    def expect(self, kind: str, what: object, found: object, wanted: object) -> None:
-        self.compared[kind] += 1
-        if found != wanted:
-            self.found.append(f"{kind} {what}: {found}, the books say {wanted}")
-
-    def same(self, kind: str, found: Counter, wanted: Counter) -> None:
-        for item in found.keys() | wanted.keys():
-            self.expect(kind, item, found[item], wanted[item])
+STEADY_RATE = 1500       # events a second at the end, for the latency
+STEADY_S = 4
+WARM_UP_MS = 1000
+MIB = 1 << 20
 
 
 def draw_bar(done: int, count: int, started: float) -> None:
@@ -54,12 +40,11 @@ def draw_bar(done: int, count: int, started: float) -> None:
           end="", flush=True)
 
 
-def stream(place: Place, events: Path, count: int) -> float:
-    """Sends all as fast as the broker takes them; returns when it began."""
+def produce(place: Place, events: Path, count: int, *words: str) -> None:
     started = time.monotonic()
     with subprocess.Popen(
             [program("produce"), "--brokers", place.brokers, "--topic", place.topic("orders"),
-             "--progress", str(max(1, count // 50)), str(events)],
+             "--progress", str(max(1, count // 50)), *words, str(events)],
             stdout=subprocess.PIPE, text=True) as producer:
         assert producer.stdout
         for line in producer.stdout:
@@ -70,99 +55,94 @@ def stream(place: Place, events: Path, count: int) -> float:
     draw_bar(count, count, started)
     if sys.stdout.isatty():
         print()
-    return started
 
 
-def integers(flat: dict[str, str]) -> Figures:
-    return {name: int(value) for name, value in flat.items()
-            if int(value) and not name.endswith(INSTANTS)}
+def settle(place: Place) -> None:
+    tallyctl(place, "lag", "--wait", "--timeout", str(SETTLE_S), timeout_s=SETTLE_S + 30)
 
 
-def without_zeros(figures: Figures) -> Figures:
-    return {name: value for name, value in figures.items() if value}
+def send_backlog(place: Place, events: Path, count: int) -> None:
+    """As fast as the broker takes them, until the last figure is in Redis."""
+    print(f"Streaming {count:,} events through Kafka, the workers and Redis ...")
+    started = time.monotonic()
+    produce(place, events, count, "--limit", str(count))
+    settle(place)
+    seconds = time.monotonic() - started
+    print(f"  {seconds:.1f} s from the first event sent to the last figure in Redis: "
+          f"{count / seconds:,.0f} events/s on this machine, broker and all")
 
 
-def compare_figures(redis: Redis, prefix: str, books: Books, differences: Differences) -> None:
-    wanted = {key: without_zeros(figures) for key, figures in books.sales().items()}
-    for (payee_id, month), sums in books.pay.items():
-        payable = sums["accrued"] - sums["clawed_back"]
-        wanted[f"pay:{payee_id}:{month}"] = without_zeros({**sums, "payable": payable})
-    keys = set(redis.keys(f"{prefix}sales:*")) | set(redis.keys(f"{prefix}pay:*"))
-    keys |= {prefix + key for key, figures in wanted.items() if figures}
-    ordered = sorted(keys)
-    for key, fields in zip(ordered, redis.hashes(ordered)):
-        found, should = integers(fields), wanted.get(key[len(prefix):], {})
-        for name in found.keys() | should.keys():
-            differences.expect("figures", f"{key} {name}", found.get(name, 0), should.get(name, 0))
+def send_steadily(place: Place, events: Path, skip: int, count: int) -> None:
+    """The rest at a rate, while a reader waits for the commissions."""
+    if count == 0:
+        return
+    print(f"and {count:,} more at {STEADY_RATE:,} a second ...")
+    with subprocess.Popen(
+            [program("reader"), "--brokers", place.brokers, "--orders", place.topic("orders"),
+             "--commissions", place.topic("commissions"), "--skip-ms", str(WARM_UP_MS)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
+        assert reader.stderr
+        reader.stderr.readline()  # ready
+        try:
+            produce(place, events, count, "--skip", str(skip), "--rate", str(STEADY_RATE))
+            settle(place)
+        finally:
+            reader.terminate()
+        said = reader.communicate(timeout=60)[0]
+    found = json.loads(said)
+    print(f"  from a payment's arrival to its commission in a reader's hands: half within "
+          f"{found['p50_ms']} ms, 99 % within {found['p99_ms']} ms ({found['samples']:,} samples)")
 
 
-def compare_commissions(place: Place, books: Books, differences: Differences) -> dict[str, dict]:
-    """Returns the data of each commission by its id."""
-    found: Counter = Counter()
-    events: dict[str, dict] = {}
-    for record in kafka.read(place.brokers, place.topic("commissions")):
-        event = json.loads(record.value or b"{}")
-        data = event["data"]
-        events[event["id"]] = data
-        found[event["type"], data["order_id"], data["payee_id"], data["source_event_id"],
-              data["basis"], data["rate_ppm"], data["amount"]] += 1
-    differences.same("commissions", found, books.commissions)
-    return events
+def send_odd_ones(place: Place, books: Books) -> None:
+    """Three that no file of lines can hold: without value, too large, in another's partition."""
+    value = b'{"specversion":"1.0","id":"odd","source":"/shop","type":"order.cancelled",' \
+            b'"time":"2026-01-01T00:00:00Z","data":{"order_id":"D-odd","reason":"odd"}}'
+    partitions = kafka.topics(place.brokers)[place.topic("orders")]
+    other = (kafka.partition_of("D-odd", partitions) + 1) % partitions
+    large = value[:-1] + b',"padding":"' + b"x" * MIB + b'"}'
+    kafka.send(place.brokers, place.topic("orders"), [
+        kafka.Message("D-odd"), kafka.Message("D-odd", large),
+        kafka.Message("D-odd", value, partition=other)])
+    books.refused.update([("null_value", None), ("too_large", large), ("wrong_partition", value)])
+    books.count += 3
 
 
-def compare_refusals(place: Place, books: Books, differences: Differences) -> Counter:
-    """Returns how many there are of each reason."""
-    found: Counter = Counter()
-    reasons: Counter = Counter()
-    for record in kafka.read(place.brokers, place.topic("orders.dlq")):
-        reason = record.header("tw-reason") or "without reason"
-        found[reason, record.value] += 1
-        reasons[reason] += 1
-    differences.same("refusals", found, books.refused)
-    return reasons
-
-
-def tell_outcome(differences: Differences) -> bool:
-    compared = ", ".join(f"{count:,} {kind}" for kind, count in differences.compared.items())
-    if not differences.found:
+def tell_outcome(outcome: Comparison) -> bool:
+    compared = ", ".join(f"{count:,} {kind}" for kind, count in outcome.compared.items())
+    if not outcome.differences:
         print(f"  compared {compared}: all as the books say, to the last fen")
         return True
-    for words in differences.found[:SHOWN]:
+    for words in outcome.differences[:SHOWN]:
         print(f"  NOT AS IT SHOULD BE: {words}")
-    print(f"  {len(differences.found):,} differences of {compared}")
+    print(f"  {len(outcome.differences):,} differences of {compared}")
     return False
 
 
 def run(options: argparse.Namespace) -> bool:
-    prefix = "tally:"
-    place = Place(options.brokers, options.redis, redis_prefix=prefix)
-    company = Company(HERE / "company.json")
+    place = Place(options.brokers, options.redis, redis_prefix="tally:")
+    events: Path = options.folder / "orders.tsv"
+    company = Company(Path(f"{events}.reference.json"))
+    books = Books(events)
     counts = company.counts
     print(f"{company.name}: {counts['region']} regions, {counts['city']} cities, "
           f"{counts['team']} teams, {len(company.people)} people, one plan in "
           f"{counts['plan']} versions; published.")
-    print(f"Making {options.orders:,} orders from January to March 2026 and keeping books ...")
-    quarter = Quarter(company, options.orders, options.seed)
-    events = options.folder / "events.tsv"
-    count = quarter.write(events)
-    print(f"Streaming {count:,} events through Kafka, the workers and Redis ...")
-    started = stream(place, events, count)
-    tallyctl(place, "lag", "--wait", "--timeout", str(SETTLE_S), timeout_s=SETTLE_S + 30)
-    seconds = time.monotonic() - started
-    print(f"  {seconds:.1f} s from the first event sent to the last figure in Redis: "
-          f"{count / seconds:,.0f} events/s on this machine, broker and all")
+    print(f"{len(books.orders):,} orders of a quarter and their books are made.")
+    steady = min(STEADY_RATE * STEADY_S, books.count // 4)
+    send_backlog(place, events, books.count - steady)
+    send_steadily(place, events, books.count - steady, steady)
+    send_odd_ones(place, books)
+    settle(place)
     print("Comparing everything with the books ...")
-    differences = Differences()
-    commissions = compare_commissions(place, quarter.books, differences)
-    reasons = compare_refusals(place, quarter.books, differences)
+    outcome = Comparison(place, books).all()
+    ok = tell_outcome(outcome)
     with Redis(place.redis_url) as redis:
-        compare_figures(redis, prefix, quarter.books, differences)
-        ok = tell_outcome(differences)
-        report.company_by_month(redis, prefix, company)
-        leader = report.top_ten(redis, prefix, company)
-        report.payee_lines(redis, prefix, company, leader, commissions)
-    report.refusals(reasons)
-    print(f"and {quarter.books.repeats:,} repeats passed over in silence")
+        report.company_by_month(redis, place.redis_prefix, company)
+        leader = report.top_ten(redis, place.redis_prefix, company)
+        report.payee_lines(redis, place.redis_prefix, company, leader, outcome.events)
+    report.refusals(outcome.reasons)
+    print(f"and {books.repeated:,} repeats passed over in silence")
     return ok
 
 
@@ -171,8 +151,6 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--brokers", required=True)
     parser.add_argument("--redis", required=True, metavar="URL")
-    parser.add_argument("--orders", type=int, default=40000)
-    parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     try:
         return 0 if run(options) else 1

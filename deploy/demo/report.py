@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from datetime import datetime
 
-from orders import SHANGHAI, Company
+from company import WALL, Company
 from rig.redis import Redis
 
 MONTHS = {"01": "January", "02": "February", "03": "March", "04": "April", "05": "May",
@@ -34,7 +34,7 @@ def yuan(fen: int) -> str:
 def on_the_wall(time: str) -> str:
     """An event's instant as the company's clock shows it."""
     instant = datetime.fromisoformat(time.replace("Z", "+00:00"))
-    return instant.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
+    return instant.astimezone(WALL).strftime("%Y-%m-%d %H:%M")
 
 
 def heading(words: str) -> None:
@@ -64,7 +64,7 @@ def top_ten(redis: Redis, prefix: str, company: Company) -> str:
                          "WITHSCORES")
     for place, (payee_id, score) in enumerate(zip(flat[::2], flat[1::2]), 1):
         person = company.person(payee_id, "2026-03-31")
-        team = company.units[person["team_id"]]["name"]
+        team = company.teams[person["team_id"]]
         print(f"{place:>4}  {left(person['name'], 10)}{left(team, 14)}level {person['level']}, "
               f"rating {person['rating']}{yuan(int(score)):>16}")
     return flat[0]

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Starts the demo on this machine and leaves it running: broker, Redis, one process of each worker,
-# all on 127.0.0.1. The first time it makes the topics and publishes the sample company. What runs
-# already is left alone, so a second call mends what has died. `make down` ends it.
+# all on 127.0.0.1. The first time it makes the sample company with its orders (orders.tsv), makes
+# the topics and publishes the company. What runs already is left alone, so a second call mends what
+# has died. `make down` ends it.
 #
 # usage: up.sh    environment: see lib.sh
 set -euo pipefail
@@ -19,8 +20,10 @@ write_config() { # FILE HTTP-PORT
 
 publish_once() {
 	[ ! -e "$DEMO_DIR/published" ] || return 0
+	"$BIN/tallyctl" gen --orders "${DEMO_ORDERS:-40000}" --seed "${DEMO_SEED:-2026}" \
+		--out "$DEMO_DIR/orders.tsv" >"$DEMO_DIR/gen.log"
 	"$BIN/tallyctl" topics create --config "$DEMO_DIR/tally.conf" \
-		--reference "$ROOT/deploy/demo/company.json" >"$DEMO_DIR/publish.log" 2>&1 || {
+		--reference "$DEMO_DIR/orders.tsv.reference.json" >"$DEMO_DIR/publish.log" 2>&1 || {
 		cat "$DEMO_DIR/publish.log" >&2
 		die "the topics could not be made"
 	}

@@ -14,8 +14,8 @@ from rig.stage import main, must
 
 ORDERS = 4000
 DEMO = ROOT / "deploy" / "demo" / "demo.sh"
-SHOWN = ("all as the books say", "by month", "Top ten", "because of", "Refused", "not_json",
-         "over_payment")
+SHOWN = ("all as the books say", "events/s", "reader's hands", "by month", "Top ten", "because of",
+         "Refused", "not_json", "over_payment", "order_limit", "null_value", "wrong_partition")
 
 
 def test() -> None:
