@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import refusals
@@ -23,6 +25,7 @@ from rig.stage import Stage, main, must
 from rig.workers import Fleet, tallyctl
 
 SETTLE_S = 90.0
+HOUR_MS = 3_600_000
 ROW = 100  # bad records one after the other
 # Reasons that no record sent today can have, and the test that proves each.
 ELSEWHERE = {"order_missing": "tests/cases/orders/waiting.case",  # takes 30 days
@@ -214,6 +217,19 @@ def blocks(stage: Stage, place: Place, fleet: Fleet) -> None:
     stage.say(f"refused {len(ENTRIES)} entries of internal blocks by themselves")
 
 
+def must_say_as_of(place: Place) -> None:
+    """How far each shard's figures are: the latest event that counted, and when the last came."""
+    wanted = int(datetime.fromisoformat(refusals.TIME.replace("Z", "+00:00")).timestamp() * 1000)
+    with Redis(place.redis_url) as redis:
+        flat = redis.command("HGETALL", f"{place.redis_prefix}asof:orders")
+    shards = {int(partition): json.loads(text) for partition, text in zip(flat[::2], flat[1::2])}
+    must(sorted(shards) == list(range(PARTITIONS)), f"asof:orders has {sorted(shards)}")
+    for partition, shard in shards.items():
+        must(shard["watermark"] == wanted and shard["rebuilding"] is False
+             and abs(time.time() * 1000 - shard["time"]) < HOUR_MS,
+             f"asof:orders {partition}: {shard}, expected a watermark of {wanted}")
+
+
 def test() -> None:
     table, figures = Table(), Figures()
     must_cover_all_reasons(table)
@@ -233,6 +249,7 @@ def test() -> None:
             stage.say(f"refused {len(table.cases)} bad records for {len(reasons)} reasons, "
                       f"and {ROW} in a row; their neighbours count")
             heal(stage, place, fleet, table, letters, figures)
+            must_say_as_of(place)
             blocks(stage, place, fleet)
             must(not fleet.dead(), f"{fleet.dead()}\n{fleet.log_tails()}")
 
