@@ -471,6 +471,7 @@ static struct str outcome(const struct plan *plan, unsigned shards)
 	return text;
 }
 
+/* contract: orders.any_order */
 static void any_order_of_arrival(void **state)
 {
 	(void)state;
@@ -507,6 +508,7 @@ static void permute(struct plan *plan, unsigned fixed, struct str first)
 	}
 }
 
+/* contract: orders.any_order */
 static void every_order_of_five(void **state)
 {
 	struct plan plan = { .exact = true };

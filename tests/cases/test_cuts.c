@@ -94,6 +94,7 @@ static struct str outcome(const struct measure rows[ROWS], unsigned most)
 	return buf_str(&dump);
 }
 
+/* contract: duties.sums, redis.ties */
 static void any_cuts(void **state)
 {
 	(void)state;

@@ -85,6 +85,7 @@ static void expect_collected(int64_t expected)
 	yyjson_doc_free(doc);
 }
 
+/* contract: orders.limits */
 static void an_order_has_so_many_events(void **state)
 {
 	(void)state;
@@ -106,6 +107,7 @@ static void an_order_has_so_many_events(void **state)
 	expect_collected(LIMIT_ORDER_EVENTS - 1);
 }
 
+/* contract: orders.limits */
 static void an_order_has_so_many_waiting(void **state)
 {
 	(void)state;
@@ -127,6 +129,7 @@ static void an_order_has_so_many_waiting(void **state)
 }
 
 /* The raw bytes of what waits are cut at a character, whatever the message was. */
+/* contract: orders.raw */
 static void a_waiting_event_can_be_large(void **state)
 {
 	struct buf reason;

@@ -254,6 +254,7 @@ static void test_flush_leaves_the_claimer(void **state)
 	assert_false(meta.released);
 }
 
+/* contract: redis.meta */
 static void test_meta_comes_back(void **state)
 {
 	struct flush flush = flush_of(3, -1, LARGE_R);

@@ -29,6 +29,7 @@ def kill_one(stage: Stage, fleet: Fleet, draw: random.Random) -> None:
     stage.say(f"killed {worker.name}-{worker.number}")
 
 
+# contract: duties.exactly_once
 def test() -> None:
     draw = random.Random(seed())
     with Stage("kill") as stage:

@@ -73,6 +73,7 @@ def must_see_falsehoods(place: Place, work: ladders.Ladder) -> int:
     return sum(wanted.values())
 
 
+# contract: duties.envelope, redis.lines, redis.order
 def test() -> None:
     with Stage("ladder50k") as stage:
         work = ladders.Ladder(EVENTS)

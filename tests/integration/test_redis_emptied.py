@@ -55,6 +55,7 @@ def empty_under_load(stage: Stage, place: Place, work: ladders.Ladder, redis: Re
         sending.finish()
 
 
+# contract: duties.exactly_once
 def test() -> None:
     with Stage("emptied", own_redis=True) as stage:
         work = ladders.Ladder(EVENTS)

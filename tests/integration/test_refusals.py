@@ -34,6 +34,7 @@ UNUSED = {"order_archived"}  # nothing archives orders yet
 OURS = ("__dlq.", "kafka_dlt-", "tw-")
 
 
+# contract: dlq.reasons
 def must_cover_all_reasons(table: Table) -> None:
     code = (ROOT / "common" / "codec" / "reason.h").read_text()
     known = set(re.findall(r'X\(REASON_\w+,\s*"(\w+)"', code)) - {"none"}
@@ -91,6 +92,7 @@ def place_of(record: Record, prefix: str) -> tuple[int, int]:
     return int(partition or -1), int(offset or -1)
 
 
+# contract: dlq.copy
 def must_be_as_it_came(place: Place, letter: Record, source: Record, reason: str, path: str,
                        worker: str, topic: str) -> None:
     where = f"{topic}/{source.partition}/{source.offset}"
@@ -117,6 +119,7 @@ def by_place(place: Place, topic: str) -> dict[tuple[int, int], Record]:
             for record in kafka.read(place.brokers, place.topic(topic))}
 
 
+# contract: dlq.reasons, orders.partition
 def must_be_refused(place: Place, table: Table) -> dict[str, Record]:
     """Returns the DLQ's copy of each case by its name."""
     sources = by_place(place, "orders")
@@ -142,6 +145,7 @@ def must_be_refused(place: Place, table: Table) -> dict[str, Record]:
     return found
 
 
+# contract: dlq.neighbours
 def must_have(place: Place, key: str, wanted: dict[str, int]) -> None:
     with Redis(place.redis_url) as redis:
         flat = redis.command("HGETALL", f"{place.redis_prefix}{key}")
@@ -152,6 +156,7 @@ def must_have(place: Place, key: str, wanted: dict[str, int]) -> None:
 # ---- healing ---------------------------------------------------------------------------------
 
 
+# contract: dlq.redrive
 def heal(stage: Stage, place: Place, fleet: Fleet, table: Table, letters: dict[str, Record],
          figures: Figures) -> None:
     """Mends the cause of each, then sends the DLQ's copy again with what headers it had."""
@@ -204,6 +209,7 @@ def must_refuse_entries(place: Place, topic: str, worker: str, blocks: list[byte
         must(found == value, f"{topic}: {found!r}, expected {value!r}")
 
 
+# contract: dlq.entries
 def blocks(stage: Stage, place: Place, fleet: Fleet) -> None:
     """Bad entries are refused one by one; their neighbours in the block count."""
     sent = {topic: send_blocks(place, topic) for topic in GOOD_ENTRIES}
@@ -217,6 +223,7 @@ def blocks(stage: Stage, place: Place, fleet: Fleet) -> None:
     stage.say(f"refused {len(ENTRIES)} entries of internal blocks by themselves")
 
 
+# contract: redis.asof
 def must_say_as_of(place: Place) -> None:
     """How far each shard's figures are: the latest event that counted, and when the last came."""
     wanted = int(datetime.fromisoformat(refusals.TIME.replace("Z", "+00:00")).timestamp() * 1000)

@@ -60,6 +60,7 @@ static const struct outgoing *only(const struct batch *b, enum outgoing_form for
 	return found;
 }
 
+/* contract: duties.sums */
 static void rows_are_added_up(void **state)
 {
 	(void)state;

@@ -198,6 +198,7 @@ static void says_what_is_wrong_with_a_record(void **state)
 	       "a.json:1, record 1: /valid_to: not after valid_from\n", "");
 }
 
+/* contract: reference.dates */
 static void dates_need_a_zone(void **state)
 {
 	struct fixture f;
@@ -276,6 +277,7 @@ static void a_withdrawn_team_is_unknown(void **state)
 	"); a person can have one: end one of them (valid_to), or put the row into the other\n"
 #define MEET(a, b, who, when) MEET_AT("1", a, b, who, when)
 
+/* contract: reference.plans */
 static void checks_plans(void **state)
 {
 	(void)state;
@@ -310,6 +312,7 @@ static void checks_plans(void **state)
 	       "");
 }
 
+/* contract: reference.backdated */
 static void warns_of_the_past_but_not_of_the_same(void **state)
 {
 	(void)state;

@@ -8,6 +8,7 @@
 #include "tests/unit/testing.h"
 
 /* From UtilsTest of Kafka's Java client. */
+/* contract: partitioner */
 static void murmur2_is_that_of_the_java_client(void **state)
 {
 	static const struct {

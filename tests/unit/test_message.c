@@ -403,6 +403,7 @@ static void identity_is_source_and_id(void **state)
 	assert_true(e.identity == hash64_with(hash64(STR("ab")), STR("c"))); /* kept in Redis */
 }
 
+/* contract: orders.duplicate */
 static void content_is_type_time_and_data(void **state)
 {
 	struct event e = with("s", "i", "t", "1970-01-01T00:00:00Z", 1);

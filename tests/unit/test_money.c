@@ -117,6 +117,7 @@ static void check_rounding(int64_t x, int64_t rate)
 	assert_int_equal(money_at_rate(-x, rate), -money_at_rate(x, rate));
 }
 
+/* contract: rounding */
 static void rounds_half_to_even(void **state)
 {
 	(void)state;
@@ -181,6 +182,7 @@ static unsigned random_weights(int64_t *weights)
 	return count;
 }
 
+/* contract: share */
 static void shares_by_largest_remainder(void **state)
 {
 	int64_t weights[LIMIT_SPLITS];
@@ -206,6 +208,7 @@ static void shares_by_largest_remainder(void **state)
 }
 
 /* DESIGN section 6: what was credited and paid follows from the net alone. */
+/* contract: cumulative */
 static void instalments_and_refunds_add_up(void **state)
 {
 	(void)state;

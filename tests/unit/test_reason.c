@@ -40,6 +40,7 @@ static const char *const contract[] = {
 	"poison",
 };
 
+/* contract: dlq.reasons */
 static void codes_are_the_contracts(void **state)
 {
 	(void)state;

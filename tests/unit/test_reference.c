@@ -129,6 +129,7 @@ static void pins_are_walls(void **state)
 }
 
 /* A later record for the same valid_from stands instead of the first, also where it ends sooner. */
+/* contract: reference.replaced */
 static void same_valid_from_is_replaced(void **state)
 {
 	struct reference ref;
@@ -273,6 +274,7 @@ static void plan_version_is_found_for_ever(void **state)
 	                                 &rate_ppm));
 }
 
+/* contract: reference.company */
 static void company_zone_periods_boards(void **state)
 {
 	struct reference shanghai, berlin;

@@ -275,6 +275,7 @@ static void a_batch_is_loaded_folded_published_flushed(void **state)
 }
 
 /* Blocks are numbered only when the batch is sealed; the next batch must go on behind them. */
+/* contract: duties.envelope */
 static void output_numbers_have_no_gap_and_no_double(void **state)
 {
 	(void)state;
@@ -479,6 +480,7 @@ static void a_removed_figure_survives_coalescing(void **state)
 }
 
 /* Redis forgets a hash without fields, so evicted or not, figures of 0 must look the same. */
+/* contract: redis.sales */
 static void figures_of_zero_do_not_exist(void **state)
 {
 	(void)state;
@@ -738,6 +740,7 @@ static int64_t publish_reference(void)
 	return m.offset;
 }
 
+/* contract: reference.marker */
 static void a_marker_stops_the_fold_until_its_pin_is_read(void **state)
 {
 	(void)state;
@@ -980,6 +983,7 @@ static void bad_records_go_to_the_dlq_and_the_batch_goes_on(void **state)
 	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
 }
 
+/* contract: dlq.poison */
 static void poison_is_refused_unread(void **state)
 {
 	(void)state;
@@ -995,6 +999,7 @@ static void poison_is_refused_unread(void **state)
 	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
 }
 
+/* contract: dlq.entries */
 static void an_entry_of_a_block_is_refused_alone(void **state)
 {
 	(void)state;

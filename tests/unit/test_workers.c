@@ -28,6 +28,7 @@ static void tables_are_valid(void **state)
 	assert_null(worker_find(STR("order")));
 }
 
+/* contract: owners */
 static void owners_of_orders_and_pay(void **state)
 {
 	const struct entity *order = entity_of(&orders_worker, "order");
@@ -42,6 +43,7 @@ static void owners_of_orders_and_pay(void **state)
 }
 
 /* Topic measures is partitioned by "<kind>:<id>". */
+/* contract: owners */
 static void owners_of_sales_and_seats(void **state)
 {
 	const struct entity *sales = entity_of(&scoreboard_worker, "sales");

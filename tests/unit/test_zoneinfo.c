@@ -59,6 +59,7 @@ static void the_past_is_as_it_was(void **state)
 	}
 }
 
+/* contract: reference.zone */
 static void transitions_ascend_and_change(void **state)
 {
 	static const char *const zones[] = { "Europe/Berlin", "Africa/Casablanca",
