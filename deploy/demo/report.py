@@ -16,7 +16,7 @@ from rig.redis import Redis
 MONTHS = {"01": "January", "02": "February", "03": "March", "04": "April", "05": "May",
           "06": "June"}
 FIGURES = ("orders", "order_amount", "collected", "refunded", "commission", "delivered_on_time")
-SHOWN_LINES = 6
+SHOWN_LINES = 5
 
 
 def width(text: str) -> int:
@@ -77,10 +77,12 @@ def payee_lines(redis: Redis, prefix: str, company: Company, payee_id: str,
     flat = redis.command("HGETALL", f"{prefix}lines:{payee_id}:2026-03")
     lines = sorted(((json.loads(text), line_id) for line_id, text in zip(flat[::2], flat[1::2])),
                    key=lambda found: (found[0]["time"], found[1]))
-    heading(f"{name} ({payee_id}), March 2026: {len(lines)} lines, "
-            f"the last {min(SHOWN_LINES, len(lines))}")
+    back = [found for found in lines if found[0]["type"] == "commission.clawed_back"][-1:]
+    shown = [found for found in lines if found in back or found in lines[-SHOWN_LINES:]]
+    heading(f"{name} ({payee_id}), March 2026: {len(lines)} lines, the last ones"
+            + (" and the last that was clawed back" if back else ""))
     print("each amount: the rate on all that the order brought in so far, less what it gave before")
-    for line, line_id in lines[-SHOWN_LINES:]:
+    for line, line_id in shown:
         data = events[line_id]
         print(f"{on_the_wall(line['time'])}  {line['order_id']} {yuan(line['basis']):>12} at "
               f"{line['rate_ppm'] / 10000:>5g} % ({line['plan_id']} v{line['plan_version']})"
