@@ -92,15 +92,24 @@ void crediting_created(const struct folding *f, int64_t at_ms)
 
 /* ---- freezing -------------------------------------------------------------- */
 
-const char *crediting_payee_path(uint32_t split, struct arena *arena)
+#define PAYEE_PATH(split) "/data/splits/" #split "/payee_id"
+
+const char *crediting_payee_path(uint32_t split)
 {
-	return arena_printf(arena, "/data/splits/%u/payee_id", split).ptr;
+	static const char *const paths[LIMIT_SPLITS] = {
+		PAYEE_PATH(0),  PAYEE_PATH(1),  PAYEE_PATH(2),  PAYEE_PATH(3),
+		PAYEE_PATH(4),  PAYEE_PATH(5),  PAYEE_PATH(6),  PAYEE_PATH(7),
+		PAYEE_PATH(8),  PAYEE_PATH(9),  PAYEE_PATH(10), PAYEE_PATH(11),
+		PAYEE_PATH(12), PAYEE_PATH(13), PAYEE_PATH(14), PAYEE_PATH(15),
+	};
+
+	return paths[split];
 }
 
 /* CONTRACT "Reference": payee and plan must be known; DESIGN 6: all as at the order's time. */
 struct verdict crediting_freeze(const struct order_created *created, int64_t at_ms,
                                 const struct reference *ref,
-                                struct order_split frozen[LIMIT_SPLITS], struct arena *arena)
+                                struct order_split frozen[LIMIT_SPLITS])
 {
 	for (uint32_t i = 0; i < created->splits.count; i++) {
 		const struct order_created_split *split = &created->splits.items[i];
@@ -109,10 +118,10 @@ struct verdict crediting_freeze(const struct order_created *created, int64_t at_
 		struct units units;
 
 		if (!person)
-			return REJECT(REASON_PAYEE_UNKNOWN, crediting_payee_path(i, arena));
+			return REJECT(REASON_PAYEE_UNKNOWN, crediting_payee_path(i));
 		plan = reference_plan_for(ref, person->level, person->rating, at_ms);
 		if (!plan)
-			return REJECT(REASON_PLAN_UNKNOWN, crediting_payee_path(i, arena));
+			return REJECT(REASON_PLAN_UNKNOWN, crediting_payee_path(i));
 		units = reference_units(ref, person->team_id, at_ms);
 		frozen[i] = (struct order_split){
 			.payee_id = split->payee_id,

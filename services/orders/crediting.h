@@ -33,13 +33,11 @@ struct folding {
 	struct effects *out;
 };
 
-/* What is frozen for each split entry; REJECT: payee_unknown, plan_unknown (the path is in the
- * arena). */
+/* What is frozen for each split entry; REJECT: payee_unknown, plan_unknown. */
 struct verdict crediting_freeze(const struct order_created *, int64_t at_ms,
-                                const struct reference *, struct order_split frozen[LIMIT_SPLITS],
-                                struct arena *);
+                                const struct reference *, struct order_split frozen[LIMIT_SPLITS]);
 /* JSON pointer to the payee of a split entry. */
-const char *crediting_payee_path(uint32_t split, struct arena *);
+const char *crediting_payee_path(uint32_t split);
 
 /* The order itself: orders, order_amount, and each line's product. */
 void crediting_created(const struct folding *, int64_t at_ms);

@@ -280,21 +280,31 @@ static bool lines_add_up(const struct order_created *created)
 	return !created->lines.items || sum_minor == created->amount_minor;
 }
 
+static struct verdict check_parts(const struct order_created *created)
+{
+	uint32_t again = first_payee_again(&created->splits);
+
+	if (again < created->splits.count)
+		return REJECT(REASON_BAD_SPLITS, crediting_payee_path(again));
+	if (!lines_add_up(created))
+		return REJECT(REASON_LINES_DO_NOT_SUM, "/data/lines");
+	return APPLY;
+}
+
 /* CONTRACT "Reference": an order in another currency than the company's is refused. */
 static struct verdict check_created(const struct order *order, const struct order_created *created,
-                                    int64_t at_ms, const struct reference *ref, struct arena *arena)
+                                    int64_t at_ms, const struct reference *ref)
 {
 	const struct company_defined *company = reference_company(ref, at_ms);
-	uint32_t again = first_payee_again(&created->splits);
+	struct verdict verdict;
 
 	if (order->has_created_ms)
 		return REJECT(REASON_ORDER_EXISTS, "/data/order_id");
 	if (!company || !str_eq(company->currency, created->currency))
 		return REJECT(REASON_CURRENCY_UNSUPPORTED, "/data/currency");
-	if (again < created->splits.count)
-		return REJECT(REASON_BAD_SPLITS, crediting_payee_path(again, arena));
-	if (!lines_add_up(created))
-		return REJECT(REASON_LINES_DO_NOT_SUM, "/data/lines");
+	verdict = check_parts(created);
+	if (verdict.kind != VERDICT_APPLY)
+		return verdict;
 	if (!ids_have_room(order))
 		return REJECT(REASON_ORDER_LIMIT, "/data/order_id");
 	return APPLY;
@@ -359,10 +369,9 @@ static struct verdict on_created(const struct event *event, struct view *view,
 	f.order = view_at(view, 0);
 	verdict = ids_check(f.order, event);
 	if (verdict.kind == VERDICT_APPLY)
-		verdict = check_created(f.order, created, event->time_ms, ref, effects_arena(out));
+		verdict = check_created(f.order, created, event->time_ms, ref);
 	if (verdict.kind == VERDICT_APPLY)
-		verdict =
-			crediting_freeze(created, event->time_ms, ref, frozen, effects_arena(out));
+		verdict = crediting_freeze(created, event->time_ms, ref, frozen);
 	if (verdict.kind != VERDICT_APPLY)
 		return verdict;
 
