@@ -7,13 +7,17 @@
 
 #include "common/base/must.h"
 
-#define REASON_CODE(name, code, words) [name] = code,
+#define REASON_CODE(name, code, words, heals) [name] = code,
 static const char *const codes[] = { REASONS(REASON_CODE) };
 #undef REASON_CODE
 
-#define REASON_WORDS(name, code, words) [name] = words,
+#define REASON_WORDS(name, code, words, heals) [name] = words,
 static const char *const words_of[] = { REASONS(REASON_WORDS) };
 #undef REASON_WORDS
+
+#define REASON_HEALS(name, code, words, heals) [name] = heals,
+static const char *const healings[] = { REASONS(REASON_HEALS) };
+#undef REASON_HEALS
 
 const char *reason_code(enum reason reason)
 {
@@ -25,4 +29,18 @@ const char *reason_words(enum reason reason)
 {
 	must((unsigned)reason < REASON_COUNT);
 	return words_of[reason];
+}
+
+const char *reason_healing(enum reason reason)
+{
+	must((unsigned)reason < REASON_COUNT);
+	return healings[reason];
+}
+
+enum reason reason_find(struct str code)
+{
+	for (unsigned i = REASON_NONE + 1; i < REASON_COUNT; i++)
+		if (str_eq_c(code, codes[i]))
+			return (enum reason)i;
+	return REASON_NONE;
 }

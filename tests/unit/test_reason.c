@@ -62,6 +62,35 @@ static void each_has_its_words(void **state)
 	}
 }
 
+/* A redrive may only promise what can come true: what the record says itself never changes. */
+static void only_what_lies_outside_the_record_heals(void **state)
+{
+	static const char *const healed[] = {
+		"unknown_type",         "wrong_key",     "wrong_partition", "time_out_of_range",
+		"currency_unsupported", "payee_unknown", "plan_unknown",    "over_payment",
+		"order_missing",        "order_limit",   "poison"
+	};
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < REASON_COUNT; i++) {
+		if (!reason_healing((enum reason)i))
+			continue;
+		assert_true(n < COUNT_OF(healed));
+		assert_string_equal(reason_code((enum reason)i), healed[n++]);
+	}
+	assert_int_equal(n, COUNT_OF(healed));
+}
+
+static void a_code_is_found(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i < REASON_COUNT; i++)
+		assert_int_equal(reason_find(str_from_c(reason_code((enum reason)i))), i);
+	assert_int_equal(reason_find(STR("none")), REASON_NONE);
+	assert_int_equal(reason_find(STR("not_jso")), REASON_NONE);
+}
+
 static void ask_beyond(void *arg)
 {
 	(void)arg;
@@ -81,6 +110,8 @@ static void beyond_the_list_is_a_bug(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(codes_are_the_contracts),
 	cmocka_unit_test(each_has_its_words),
+	cmocka_unit_test(only_what_lies_outside_the_record_heals),
+	cmocka_unit_test(a_code_is_found),
 	cmocka_unit_test(beyond_the_list_is_a_bug),
 };
 TESTING_MAIN(tests)
