@@ -20,6 +20,8 @@
 #define LIMIT_ORDER_EVENTS 512        /* events applied to one order: order_limit */
 #define LIMIT_ORDER_HELD 32           /* events of one order that wait */
 #define LIMIT_HELD_BYTES 16384        /* raw bytes of a held event */
+#define LIMIT_HELD_HEADERS 32         /* of a held event; names up to LIMIT_ID_BYTES, values up to
+                                         LIMIT_TEXT_BYTES */
 #define LIMIT_BLOCK_ENTRIES 65536     /* entries of an internal block */
 #define LIMIT_AMOUNT INT64_C(1000000000000000) /* one amount, minor units: 10^15 */
 #define LIMIT_TIME_AHEAD_MS INT64_C(86400000)  /* event time after the broker's timestamp */
@@ -37,6 +39,9 @@
 #define LIMIT_BLOCK_BYTES 900000      /* an internal block is cut above it */
 #define LIMIT_METADATA_BYTES 1024     /* K's metadata */
 #define LIMIT_DEAD_LETTER_BYTES 1900000 /* a larger copy is cut and says so (tw-cut) */
+#define LIMIT_DEAD_LETTER_KEY_BYTES 65536    /* of its key (tw-cut-key) */
+#define LIMIT_DEAD_LETTER_HEADERS 256        /* foreign headers of a copy (tw-cut-headers) */
+#define LIMIT_DEAD_LETTER_HEADER_BYTES 65536 /* names and values of those together */
 
 /* Others */
 #define LOG_PER_SECOND 20    /* lines of one call site */

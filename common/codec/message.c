@@ -333,6 +333,8 @@ bool envelope_decode(const struct message *m, struct str topic, int32_t partitio
 		.has_time = a.has_time,
 		.time_ms = a.time_ms,
 		.raw = m->value,
+		.headers = m->headers,
+		.header_count = m->header_count,
 		.identity = hash64_with(hash64(a.source), a.id),
 	};
 	return true;

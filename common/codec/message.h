@@ -49,6 +49,8 @@ struct event {
 	bool has_time;
 	int64_t time_ms;
 	struct str raw;       /* the value as it came */
+	const struct header *headers; /* those of the message */
+	unsigned header_count;
 	const void *data;     /* the struct of the input's record type */
 	uint64_t identity;    /* hash64 of (source, id) */
 	uint64_t content;     /* digest of type, time and decoded data */

@@ -107,8 +107,6 @@ static void *grown(void *items, unsigned count, unsigned *room, size_t size)
 
 /* ---- outputs ------------------------------------------------------------- */
 
-#define HEADERS_MAX 5
-
 static struct header header(const char *name, struct str value)
 {
 	return (struct header){ str_from_c(name), value };
@@ -309,40 +307,85 @@ void effects_sum(struct effects *e, const struct output *output, struct str key,
 
 /* ---- refusals ------------------------------------------------------------ */
 
+#define OWN_HEADERS 12 /* that a copy has at most */
+
+/* A redriven record that was copied with everything has the last copy's: they are told anew. */
+static bool is_own_header(struct str name)
+{
+	static const struct str own[] = { STR_INIT("kafka_dlt-original-topic"),
+		                          STR_INIT("tw-reason"),
+		                          STR_INIT("tw-path"),
+		                          STR_INIT("tw-src"),
+		                          STR_INIT("tw-seq"),
+		                          STR_INIT("tw-at") };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (str_eq(name, own[i]))
+			return true;
+	return str_starts(name, STR("__dlq.errors.")) || str_starts(name, STR("tw-cut"));
+}
+
+/* Copies the headers that fit; the others are counted in *left_out. */
+static unsigned copy_headers(struct arena *arena, const struct message *m, struct header *out,
+                             unsigned *left_out)
+{
+	size_t bytes = 0;
+	unsigned n = 0;
+	for (unsigned i = 0; i < m->header_count; i++) {
+		const struct header *h = &m->headers[i];
+		if (is_own_header(h->name))
+			continue;
+		if (n == LIMIT_DEAD_LETTER_HEADERS ||
+		    bytes + h->name.len + h->value.len > LIMIT_DEAD_LETTER_HEADER_BYTES) {
+			++*left_out;
+			continue;
+		}
+		bytes += h->name.len + h->value.len;
+		out[n++] = (struct header){ arena_str(arena, h->name), arena_str(arena, h->value) };
+	}
+	return n;
+}
+
+static struct str cut_to(struct str text, size_t most, const char *name, size_t whole,
+                         struct arena *arena, struct header *headers, unsigned *n)
+{
+	if (text.len > most || whole)
+		headers[(*n)++] =
+			header(name, number_text(arena, (int64_t)(whole ? whole : text.len)));
+	return text.len > most ? str_of(text.ptr, most) : text;
+}
+
 void batch_refuse(struct batch *b, const struct refused *r)
 {
 	if (b->suppressed)
 		return;
 	const struct message *m = r->message;
 	struct arena *a = &b->outputs;
-	char partition[20], offset[20];
 	struct str place = place_text(b, r->offset);
-	struct header *extra = arena_alloc(a, (m->header_count + 9) * sizeof(*extra));
-	unsigned n = 0;
-	for (unsigned i = 0; i < m->header_count; i++)
-		extra[n++] = (struct header){ arena_str(a, m->headers[i].name),
-			                      arena_str(a, m->headers[i].value) };
-	struct str partition_text =
-		arena_str(a, str_of(partition, i64_to_text(b->partition, partition)));
+	unsigned room = m->header_count < LIMIT_DEAD_LETTER_HEADERS ? m->header_count
+	                                                            : LIMIT_DEAD_LETTER_HEADERS;
+	struct header *extra = arena_alloc(a, (room + OWN_HEADERS) * sizeof(*extra));
+	unsigned left_out = r->headers_cut, n = copy_headers(a, m, extra, &left_out);
 	extra[n++] = header("__dlq.errors.topic", b->setting->topic);
-	extra[n++] = header("__dlq.errors.partition", partition_text);
-	extra[n++] = header("__dlq.errors.offset",
-	                    arena_str(a, str_of(offset, i64_to_text(r->offset, offset))));
+	extra[n++] = header("__dlq.errors.partition", number_text(a, b->partition));
+	extra[n++] = header("__dlq.errors.offset", number_text(a, r->offset));
 	extra[n++] = header("__dlq.errors.group", b->setting->group);
 	extra[n++] = header("__dlq.errors.message", str_from_c(reason_words(r->reason)));
 	extra[n++] = header("kafka_dlt-original-topic", b->setting->topic);
 	extra[n++] = header("tw-reason", str_from_c(reason_code(r->reason)));
 	extra[n++] = header("tw-path", arena_str(a, str_from_c(r->path ? r->path : "")));
-	struct str value = r->value;
-	if (value.len > LIMIT_DEAD_LETTER_BYTES) {
-		extra[n++] = header("tw-cut", number_text(a, (int64_t)value.len));
-		value.len = LIMIT_DEAD_LETTER_BYTES;
-	}
+	if (r->decided_at)
+		extra[n++] = header("tw-at", number_text(a, r->decided_at));
+	struct str value =
+		cut_to(r->value, LIMIT_DEAD_LETTER_BYTES, "tw-cut", r->value_bytes, a, extra, &n);
+	struct str key = cut_to(m->key, LIMIT_DEAD_LETTER_KEY_BYTES, "tw-cut-key", 0, a, extra, &n);
+	if (left_out)
+		extra[n++] = header("tw-cut-headers", number_text(a, left_out));
 	struct outgoing out = {
 		.form = OUTGOING_DEAD_LETTER,
 		.topic = b->setting->dead_letter,
 		.partition = b->partition,
-		.key = arena_str(a, m->key),
+		.key = arena_str(a, key),
 		.value = arena_str(a, value),
 	};
 	add_outgoing(b, &out, NULL, place, extra, n);
@@ -350,10 +393,17 @@ void batch_refuse(struct batch *b, const struct refused *r)
 
 void effects_refuse_held(struct effects *e, const struct held_refusal *held)
 {
-	struct message message = { .offset = held->offset, .key = held->key, .value = held->raw };
+	struct message message = { .offset = held->offset,
+		                   .key = held->key,
+		                   .value = held->raw,
+		                   .headers = held->headers,
+		                   .header_count = held->header_count };
 	batch_refuse(e->batch, &(struct refused){ .message = &message,
 	                                          .value = held->raw,
+	                                          .value_bytes = held->raw_bytes,
+	                                          .headers_cut = held->headers_cut,
 	                                          .offset = held->offset,
+	                                          .decided_at = e->event->at.offset,
 	                                          .reason = held->reason,
 	                                          .path = held->path });
 }

@@ -102,8 +102,11 @@ void batch_seal(struct batch *);
 /* A record, or an entry of a block, that is refused: to the DLQ with its original bytes. */
 struct refused {
 	const struct message *message;
-	struct str value; /* of the entry; the message's own value otherwise */
+	struct str value;   /* of the entry; the message's own value otherwise */
+	size_t value_bytes; /* where value is only its beginning; else 0 */
+	unsigned headers_cut; /* headers that the message had besides */
 	int64_t offset;
+	int64_t decided_at; /* offset of the record that decided about a held one; 0: itself */
 	enum reason reason;
 	const char *path;
 };

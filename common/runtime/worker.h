@@ -119,7 +119,9 @@ void effects_sum(struct effects *, const struct output *, struct str key, const 
 /* An earlier event, held by an entity, that is refused now: its original bytes go to the DLQ. */
 struct held_refusal {
 	struct str key, raw;
-	int32_t partition;
+	size_t raw_bytes; /* of the value, where raw is only its beginning; else 0 */
+	const struct header *headers;
+	unsigned header_count, headers_cut; /* kept, and left out */
 	int64_t offset;
 	enum reason reason;
 	const char *path;

@@ -217,7 +217,7 @@ static struct verdict take_step(enum step step, const struct event *event, struc
 	open_record(&f, event);
 	ids_remember(&f, fact);
 	if (!ready) {
-		waiting_add(&f, fact, event->raw);
+		waiting_add(&f, fact, event);
 		return APPLY;
 	}
 	steps[step].apply(&f, fact);

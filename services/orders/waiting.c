@@ -78,17 +78,47 @@ bool waiting_has_room(const struct order *order)
 }
 
 /* CONTRACT "Orders in": up to 16 KiB of raw bytes, without registry framing, cut at a character. */
-static struct str raw_of(struct str raw)
+static void keep_raw(const struct folding *f, struct order_held *held, struct str raw)
 {
 	size_t len = 0, more;
 
 	if (raw.len >= 5 && raw.ptr[0] == '\0')
 		raw = str_from(raw, 5);
-	if (raw.len <= LIMIT_HELD_BYTES)
-		return raw;
-	while ((more = str_utf8_front(str_from(raw, len))) > 0 && len + more <= LIMIT_HELD_BYTES)
-		len += more;
-	return str_of(raw.ptr, len);
+	if (raw.len > LIMIT_HELD_BYTES) {
+		held->has_raw_bytes = true;
+		held->raw_bytes = (int64_t)raw.len;
+		while ((more = str_utf8_front(str_from(raw, len))) > 0 &&
+		       len + more <= LIMIT_HELD_BYTES)
+			len += more;
+		raw = str_of(raw.ptr, len);
+	}
+	held->raw = view_keep(f->view, 0, raw);
+}
+
+/* A document holds text only. */
+static bool can_be_kept(const struct header *header)
+{
+	return header->name.len <= LIMIT_ID_BYTES && header->value.len <= LIMIT_TEXT_BYTES &&
+	       str_is_utf8(header->name) && (!header->value.ptr || str_is_utf8(header->value));
+}
+
+/* In binary mode the envelope is nowhere else. */
+static void keep_headers(const struct folding *f, struct order_held *held,
+                         const struct event *event)
+{
+	for (unsigned i = 0; i < event->header_count; i++) {
+		const struct header *header = &event->headers[i];
+		struct order_held_header *kept;
+
+		if (held->headers.count == LIMIT_HELD_HEADERS || !can_be_kept(header)) {
+			held->has_headers_cut = true;
+			held->headers_cut++;
+			continue;
+		}
+		kept = VIEW_PUSH(f->view, 0, &held->headers);
+		kept->name = view_keep(f->view, 0, header->name);
+		kept->value = view_keep(f->view, 0, header->value);
+	}
 }
 
 static void set_due(struct order *order)
@@ -99,7 +129,7 @@ static void set_due(struct order *order)
 	order->internal.due_ms = due_ms;
 }
 
-void waiting_add(const struct folding *f, const struct order_held *fact, struct str raw)
+void waiting_add(const struct folding *f, const struct order_held *fact, const struct event *event)
 {
 	struct order_held *held = VIEW_PUSH(f->view, 0, &f->order->internal.held);
 
@@ -112,7 +142,8 @@ void waiting_add(const struct folding *f, const struct order_held *fact, struct 
 	held->currency = view_keep(f->view, 0, fact->currency);
 	held->reason = view_keep(f->view, 0, fact->reason);
 	held->traceparent = view_keep(f->view, 0, fact->traceparent);
-	held->raw = view_keep(f->view, 0, raw_of(raw));
+	keep_raw(f, held, event->raw);
+	keep_headers(f, held, event);
 	set_due(f->order);
 }
 
@@ -189,11 +220,19 @@ struct order_held waiting_take(struct order *order, uint32_t index)
 void waiting_refuse(const struct folding *f, const struct order_held *fact, enum reason reason,
                     const char *path)
 {
+	struct header headers[LIMIT_HELD_HEADERS];
+
+	for (uint32_t i = 0; i < fact->headers.count; i++)
+		headers[i] = (struct header){ fact->headers.items[i].name,
+			                      fact->headers.items[i].value };
 	ids_forget(f->order, fact);
 	effects_refuse_held(f->out, &(struct held_refusal){
 					    .key = f->order->order_id,
 					    .raw = fact->raw,
-					    .partition = (int32_t)fact->partition,
+					    .raw_bytes = (size_t)fact->raw_bytes,
+					    .headers = headers,
+					    .header_count = fact->headers.count,
+					    .headers_cut = (unsigned)fact->headers_cut,
 					    .offset = fact->offset,
 					    .reason = reason,
 					    .path = path,

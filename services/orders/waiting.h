@@ -43,8 +43,8 @@ enum step step_of(struct str type);
 typedef bool waiting_ready(const struct order *, const struct order_held *fact);
 
 bool waiting_has_room(const struct order *);
-/* Copies the event, and its raw bytes for the day when it is refused. */
-void waiting_add(const struct folding *, const struct order_held *fact, struct str raw);
+/* Copies the event, and its raw bytes and headers for the day when it is refused. */
+void waiting_add(const struct folding *, const struct order_held *fact, const struct event *);
 /* The first one, in the order of application, that is ready; count: none is. */
 uint32_t waiting_first_ready(const struct order *, waiting_ready *);
 /* The first one that is given up at or before the instant; count: none is. */

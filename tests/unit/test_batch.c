@@ -219,6 +219,87 @@ static void a_large_refusal_is_cut_and_says_so(void **state)
 	batch_free(b);
 }
 
+/* Compressed, a record can have more than a copy may hold. */
+static void foreign_headers_and_key_have_a_limit(void **state)
+{
+	(void)state;
+	struct batch *b = new_batch(false);
+	size_t len = LIMIT_DEAD_LETTER_KEY_BYTES + 1;
+	char *large = calloc(1, len);
+	struct header theirs[LIMIT_DEAD_LETTER_HEADERS + 3];
+	for (unsigned i = 0; i < COUNT_OF(theirs); i++)
+		theirs[i] = (struct header){ STR("h"), STR("v") };
+	theirs[1].value = str_of(large, LIMIT_DEAD_LETTER_HEADER_BYTES);
+	struct message m = { .offset = 15,
+		             .key = str_of(large, len),
+		             .value = STR("v"),
+		             .headers = theirs,
+		             .header_count = COUNT_OF(theirs) };
+	batch_refuse(b, &(struct refused){ .message = &m, .value = m.value, .offset = 15 });
+	const struct outgoing *out = only(b, OUTGOING_DEAD_LETTER);
+	assert_int_equal(out->key.len, LIMIT_DEAD_LETTER_KEY_BYTES);
+	assert_str(outgoing_header(out, "tw-cut-key"), "65537");
+	assert_str(outgoing_header(out, "tw-cut-headers"),
+	           "3"); /* the large one and the last two */
+	assert_null(outgoing_header(out, "tw-cut").ptr);
+	batch_free(b);
+	free(large);
+}
+
+/* Who redrives with a tool that copies everything sends the last copy's headers too. */
+static void a_copy_of_a_copy_tells_of_the_last_refusal_only(void **state)
+{
+	(void)state;
+	struct batch *b = new_batch(false);
+	struct header theirs[] = { { STR("tw-src"), STR("old/0/1") },
+		                   { STR("tw-reason"), STR("bad_money") },
+		                   { STR("__dlq.errors.offset"), STR("1") },
+		                   { STR("tw-cut"), STR("99") },
+		                   { STR("tw-replays"), STR("2") } };
+	struct message m = {
+		.offset = 15, .value = STR("v"), .headers = theirs, .header_count = COUNT_OF(theirs)
+	};
+	batch_refuse(b, &(struct refused){ .message = &m,
+	                                   .value = m.value,
+	                                   .offset = 15,
+	                                   .reason = REASON_NOT_JSON });
+	const struct outgoing *out = only(b, OUTGOING_DEAD_LETTER);
+	assert_str(outgoing_header(out, "tw-src"), "in/2/15");
+	assert_str(outgoing_header(out, "tw-reason"), "not_json");
+	assert_str(outgoing_header(out, "__dlq.errors.offset"), "15");
+	assert_str(outgoing_header(out, "tw-replays"), "2");
+	assert_null(outgoing_header(out, "tw-cut").ptr);
+	assert_int_equal(out->header_count, 2 + 1 + 8);
+	batch_free(b);
+}
+
+/* What waited goes with its headers, its own offset, and the offset that decided about it. */
+static void a_held_refusal_is_whole_or_says_what_is_cut(void **state)
+{
+	(void)state;
+	struct batch *b = new_batch(false);
+	struct event event = { .at = { .topic = STR("in"), .partition = 2, .offset = 40 } };
+	struct effects effects = { b, &event };
+	struct header theirs[] = { { STR("ce_id"), STR("e1") } };
+	effects_refuse_held(&effects, &(struct held_refusal){ .key = STR("o-1"),
+	                                                      .raw = STR("{\"a"),
+	                                                      .raw_bytes = 20000,
+	                                                      .headers = theirs,
+	                                                      .header_count = 1,
+	                                                      .headers_cut = 2,
+	                                                      .offset = 15,
+	                                                      .reason = REASON_ORDER_MISSING });
+	const struct outgoing *out = only(b, OUTGOING_DEAD_LETTER);
+	assert_str(outgoing_header(out, "ce_id"), "e1");
+	assert_str(outgoing_header(out, "__dlq.errors.offset"), "15");
+	assert_str(outgoing_header(out, "tw-src"), "in/2/15");
+	assert_str(outgoing_header(out, "tw-at"), "40");
+	assert_str(outgoing_header(out, "tw-cut"), "20000");
+	assert_str(outgoing_header(out, "tw-cut-headers"), "2");
+	assert_str(out->key, "o-1");
+	batch_free(b);
+}
+
 /* The record is encoded as it stands at the end, once, and the timer with it. */
 static void entities_are_written_as_they_stand(void **state)
 {
@@ -258,6 +339,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_suppressed_batch_only_writes),
 	cmocka_unit_test(a_refusal_carries_everything),
 	cmocka_unit_test(a_large_refusal_is_cut_and_says_so),
+	cmocka_unit_test(foreign_headers_and_key_have_a_limit),
+	cmocka_unit_test(a_copy_of_a_copy_tells_of_the_last_refusal_only),
+	cmocka_unit_test(a_held_refusal_is_whole_or_says_what_is_cut),
 	cmocka_unit_test(entities_are_written_as_they_stand),
 };
 
