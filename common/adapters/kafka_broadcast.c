@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/adapters/kafka_cluster.h"
 #include "common/adapters/kafka_client.h"
 
 #define ABORT_TIMEOUT_MS 5000
@@ -41,23 +40,37 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *record, void *op
 }
 
 static struct rc broadcast_conf(const struct kafka_options *options, const char *transactional_id,
-                                rd_kafka_conf_t *conf)
+                                int64_t timeout_ms, rd_kafka_conf_t *conf)
 {
+	TRY(kafka_conf_put(conf, "compression.codec", "lz4"));
+	TRY(kafka_conf_put(conf, "message.max.bytes", "4194304"));
 	TRY(kafka_conf_put_properties(conf, options));
 	TRY(kafka_conf_put(conf, "transactional.id", transactional_id));
 	TRY(kafka_conf_put(conf, "partitioner", "murmur2_random"));
-	return kafka_conf_put_int(conf, "transaction.timeout.ms", 60000);
+	return kafka_conf_put_int(conf, "transaction.timeout.ms", timeout_ms);
+}
+
+/* A later broadcast of the same id has ended this one: that is no trouble of the cluster's. */
+static struct rc explain(const struct kafka_broadcast *broadcast, struct rc rc)
+{
+	char words[ERROR_BYTES];
+
+	if (rc_ok(rc) || rd_kafka_fatal_error(broadcast->client.rk, words, sizeof(words)) !=
+	                         RD_KAFKA_RESP_ERR__FENCED)
+		return rc;
+	return rc_fail(RC_TRY_AGAIN, "somebody else began the same meanwhile; nothing of this "
+	                             "transaction is visible: try again");
 }
 
 struct rc kafka_broadcast_open(const struct kafka_options *options, const char *transactional_id,
-                               struct kafka_broadcast **out)
+                               int64_t timeout_ms, struct kafka_broadcast **out)
 {
 	struct kafka_broadcast *broadcast;
 	rd_kafka_conf_t *conf;
 	struct rc rc;
 
 	TRY(kafka_conf_new(options, &conf));
-	rc = broadcast_conf(options, transactional_id, conf);
+	rc = broadcast_conf(options, transactional_id, timeout_ms, conf);
 	if (!rc_ok(rc)) {
 		rd_kafka_conf_destroy(conf);
 		return rc;
@@ -72,27 +85,21 @@ struct rc kafka_broadcast_open(const struct kafka_options *options, const char *
 			rd_kafka_init_transactions(broadcast->client.rk, KAFKA_CLUSTER_TIMEOUT_MS),
 			"starting a transactional producer");
 	if (rc_ok(rc))
-		rc = kafka_fail_error(rd_kafka_begin_transaction(broadcast->client.rk),
-		                      "beginning the transaction");
+		rc = kafka_broadcast_begin(broadcast);
 	if (!rc_ok(rc)) {
 		kafka_broadcast_free(broadcast);
 		return rc;
 	}
-	broadcast->open = true;
 	*out = broadcast;
 	return OK;
 }
 
-/* A later broadcast of the same id has ended this one: that is no trouble of the cluster's. */
-static struct rc explain(const struct kafka_broadcast *broadcast, struct rc rc)
+struct rc kafka_broadcast_begin(struct kafka_broadcast *broadcast)
 {
-	char words[ERROR_BYTES];
-
-	if (rc_ok(rc) || rd_kafka_fatal_error(broadcast->client.rk, words, sizeof(words)) !=
-	                         RD_KAFKA_RESP_ERR__FENCED)
-		return rc;
-	return rc_fail(RC_TRY_AGAIN, "somebody else began to publish meanwhile; nothing of this is "
-	                             "visible: try again");
+	TRY(explain(broadcast, kafka_fail_error(rd_kafka_begin_transaction(broadcast->client.rk),
+	                                        "beginning the transaction")));
+	broadcast->open = true;
+	return OK;
 }
 
 static rd_kafka_headers_t *headers_of(const struct outgoing *outgoing)
@@ -163,6 +170,26 @@ struct rc kafka_broadcast_sync(struct kafka_broadcast *broadcast, int64_t *last_
 	return OK;
 }
 
+struct rc kafka_broadcast_offsets(struct kafka_broadcast *broadcast, const char *group,
+                                  const char *topic, int32_t partitions,
+                                  const struct committed *cursors)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+	rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata_new(group);
+	rd_kafka_error_t *error = NULL;
+
+	for (int32_t p = 0; p < partitions; p++)
+		if (cursors[p].exists)
+			rd_kafka_topic_partition_list_add(list, topic, p)->offset =
+				cursors[p].offset;
+	if (list->cnt)
+		error = rd_kafka_send_offsets_to_transaction(broadcast->client.rk, list, metadata,
+		                                             KAFKA_CLUSTER_TIMEOUT_MS);
+	rd_kafka_consumer_group_metadata_destroy(metadata);
+	rd_kafka_topic_partition_list_destroy(list);
+	return explain(broadcast, kafka_fail_error(error, "moving a group's offsets"));
+}
+
 struct rc kafka_broadcast_commit(struct kafka_broadcast *broadcast)
 {
 	rd_kafka_error_t *error;
@@ -177,8 +204,8 @@ struct rc kafka_broadcast_commit(struct kafka_broadcast *broadcast)
 	rc = explain(broadcast, kafka_fail_error(error, "committing the transaction"));
 	if (!rc_ok(rc) && !abortable && rc.code != RC_TRY_AGAIN)
 		return rc_within(
-			rc, "it is not known whether all is published or nothing; publishing it "
-			    "again does no harm");
+			rc, "it is not known whether all of the transaction is written or nothing; "
+			    "running the command again does no harm");
 	return rc;
 }
 

@@ -40,6 +40,9 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 		{ "isolation.level", "read_committed" },
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "error" },
+		/* The end of a log is told by an empty answer, for which the broker waits so long. */
+		{ "fetch.wait.max.ms", "20" },
+		{ "fetch.queue.backoff.ms", "5" },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
@@ -440,18 +443,56 @@ struct rc kafka_cluster_commit(struct kafka_cluster *cluster, const char *group,
 	return rc;
 }
 
+/* ---- members ----------------------------------------------------------- */
+
+static struct rc members_from(const rd_kafka_event_t *event, const char *group, unsigned *out)
+{
+	const rd_kafka_DescribeConsumerGroups_result_t *result =
+		rd_kafka_event_DescribeConsumerGroups_result((rd_kafka_event_t *)(uintptr_t)event);
+	const rd_kafka_ConsumerGroupDescription_t **groups;
+	const rd_kafka_error_t *error;
+	size_t count;
+
+	groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
+	if (count != 1)
+		return rc_fail(RC_PROTOCOL, "group %s: no answer for it", group);
+	error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
+	if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+		return OK;
+	if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return rc_fail(RC_UNAVAILABLE, "group %s: %s", group, rd_kafka_error_string(error));
+	*out = (unsigned)rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
+	return OK;
+}
+
+struct rc kafka_cluster_members(struct kafka_cluster *cluster, const char *group, unsigned *out)
+{
+	rd_kafka_AdminOptions_t *options;
+	rd_kafka_event_t *event;
+	struct rc rc;
+
+	*out = 0;
+	TRY(admin_options(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, &options));
+	rd_kafka_DescribeConsumerGroups(cluster->client.rk, &group, 1, options, cluster->queue);
+	rd_kafka_AdminOptions_destroy(options);
+	TRY(await(cluster, "asking who is in a group", &event));
+	rc = members_from(event, group, out);
+	rd_kafka_event_destroy(event);
+	return rc;
+}
+
 /* ---- reading ----------------------------------------------------------- */
 
-/* Until the end that the log had when it was first reached. */
-static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, record_fn *each, void *self,
-                          int64_t *next)
+/* Until the offset, or the end that the log had when it was first reached. */
+static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, int64_t until,
+                          record_fn *each, void *self, int64_t *next)
 {
 	struct rc rc = OK;
 	struct arena memory;
 	bool at_end = false;
 
 	arena_init(&memory, 4096);
-	while (rc_ok(rc) && !at_end) {
+	while (rc_ok(rc) && !at_end && *next < until) {
 		rd_kafka_message_t *record =
 			rd_kafka_consume(topic, partition, KAFKA_CLUSTER_TIMEOUT_MS);
 		struct message message;
@@ -467,6 +508,8 @@ static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, record_fn 
 		} else if (record->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 			rc = rc_fail(RC_UNAVAILABLE, "%s: %s", rd_kafka_topic_name(topic),
 			             rd_kafka_message_errstr(record));
+		} else if (record->offset >= until) {
+			at_end = true;
 		} else {
 			arena_clear(&memory);
 			message = kafka_message_borrow(record, &memory);
@@ -482,19 +525,28 @@ static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, record_fn 
 struct rc kafka_cluster_read(struct kafka_cluster *cluster, const char *topic, int32_t partition,
                              int64_t from, record_fn *each, void *self, int64_t *next)
 {
+	struct log_span all = { from, INT64_MAX };
+
+	return kafka_cluster_read_span(cluster, topic, partition, all, each, self, next);
+}
+
+struct rc kafka_cluster_read_span(struct kafka_cluster *cluster, const char *topic,
+                                  int32_t partition, struct log_span span, record_fn *each,
+                                  void *self, int64_t *next)
+{
 	rd_kafka_topic_t *handle;
 	struct rc rc;
 
-	*next = from;
+	*next = span.start;
 	handle = rd_kafka_topic_new(cluster->client.rk, topic, NULL);
 	if (!handle)
 		return rc_fail(RC_BUG, "topic %s: %s", topic,
 		               rd_kafka_err2str(rd_kafka_last_error()));
-	if (rd_kafka_consume_start(handle, partition, from) != 0) {
+	if (rd_kafka_consume_start(handle, partition, span.start) != 0) {
 		rc = rc_fail(RC_UNAVAILABLE, "topic %s cannot be read: %s", topic,
 		             rd_kafka_err2str(rd_kafka_last_error()));
 	} else {
-		rc = read_all(handle, partition, each, self, next);
+		rc = read_all(handle, partition, span.end, each, self, next);
 		rd_kafka_consume_stop(handle, partition);
 	}
 	rd_kafka_topic_destroy(handle);

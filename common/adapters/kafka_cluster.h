@@ -63,11 +63,17 @@ struct rc kafka_cluster_committed(struct kafka_cluster *, const char *group, con
 struct rc kafka_cluster_commit(struct kafka_cluster *, const char *group, const char *topic,
                                int32_t partitions, const struct committed *cursors);
 
+/* Members that a group has now; RC_UNAVAILABLE where it cannot be told. */
+struct rc kafka_cluster_members(struct kafka_cluster *, const char *group, unsigned *out);
+
 /* A record, borrowed for the call. */
 typedef void record_fn(void *self, const struct message *);
 /* The committed records from an offset to the log's end as it is now; *next is the offset to go on
  * from later. */
 struct rc kafka_cluster_read(struct kafka_cluster *, const char *topic, int32_t partition,
                              int64_t from, record_fn *each, void *self, int64_t *next);
+/* The same, only those below the offset `until`. */
+struct rc kafka_cluster_read_span(struct kafka_cluster *, const char *topic, int32_t partition,
+                                  struct log_span, record_fn *each, void *self, int64_t *next);
 
 #endif

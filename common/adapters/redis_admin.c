@@ -43,7 +43,8 @@ static struct str element(const redisReply *reply, size_t i)
 
 static struct meta_row row_from(const redisReply *reply)
 {
-	struct str cursor = element(reply, 0), pin = element(reply, 1);
+	struct str cursor = element(reply, 0), pin = element(reply, 1),
+		   partitions = element(reply, 2);
 	struct meta_row row = { .exists = cursor.ptr != NULL, .cursor = -1, .pin = -1 };
 
 	row.torn = cursor.ptr && !str_to_i64(cursor, &row.cursor);
@@ -51,6 +52,8 @@ static struct meta_row row_from(const redisReply *reply)
 		row.cursor = -1;
 	if (!pin.ptr || !str_to_i64(pin, &row.pin))
 		row.pin = -1;
+	if (!partitions.ptr || !str_to_i64(partitions, &row.partitions))
+		row.partitions = 0;
 	return row;
 }
 
@@ -69,6 +72,7 @@ static void ask_meta(struct redis_admin *admin, struct str topic, int32_t partit
 	command_add(&command, name);
 	command_add_lit(&command, "cursor");
 	command_add_lit(&command, "pin");
+	command_add_lit(&command, "partitions");
 	command_end(&command);
 	redis_connection_append(&admin->connection, command_text(&command));
 	arena_release(&memory);
@@ -94,6 +98,63 @@ struct rc redis_admin_metas(struct redis_admin *admin, struct str topic, int32_t
 		freeReplyObject(reply);
 	}
 	return rc;
+}
+
+/* Asks a command of some words, the second of which is a key's name. */
+static struct rc ask_key(struct redis_admin *admin, const char *const *words, struct str name,
+                         redisReply **out)
+{
+	struct command command;
+
+	TRY(redis_connection_open(&admin->connection));
+	buf_clear(&admin->commands);
+	command_begin(&command, &admin->commands);
+	command_add(&command, str_from_c(words[0]));
+	command_add_joined(&command, admin->connection.options->prefix, name, STR(""));
+	for (unsigned i = 1; words[i]; i++)
+		command_add(&command, str_from_c(words[i]));
+	command_end(&command);
+	return redis_connection_ask(&admin->connection, command_text(&command), out);
+}
+
+static void copy_items(const redisReply *reply, struct arena *arena, struct redis_value *out)
+{
+	bool one = reply->type == REDIS_REPLY_STRING;
+	size_t count = one ? 1 : reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+
+	out->items = arena_alloc(arena, (count + 1) * sizeof(*out->items));
+	for (size_t i = 0; i < count; i++)
+		out->items[out->count++] =
+			arena_str(arena, one ? str_of(reply->str, reply->len) : element(reply, i));
+}
+
+struct rc redis_admin_value(struct redis_admin *admin, struct str name, struct arena *arena,
+                            struct redis_value *out)
+{
+	static const struct {
+		const char *type, *words[5];
+	} reads[] = {
+		{ "string", { "GET" } },
+		{ "hash", { "HGETALL" } },
+		{ "zset", { "ZREVRANGE", "0", "-1", "WITHSCORES" } },
+	};
+	redisReply *reply = NULL;
+
+	TRY(ask_key(admin, (const char *const[]){ "TYPE", NULL }, name, &reply));
+	*out = (struct redis_value){ .type = arena_printf(arena, "%s", reply->str).ptr };
+	freeReplyObject(reply);
+	if (strcmp(out->type, "none") == 0)
+		return OK;
+	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+		if (strcmp(out->type, reads[i].type) != 0)
+			continue;
+		TRY(ask_key(admin, reads[i].words, name, &reply));
+		copy_items(reply, arena, out);
+		freeReplyObject(reply);
+		return OK;
+	}
+	return rc_fail(RC_REFUSED, "%.*s is a %s, which no worker writes", STR_ARG(name),
+	               out->type);
 }
 
 struct rc redis_admin_probe(struct redis_admin *admin)

@@ -25,10 +25,20 @@ struct meta_row {
 	bool torn;      /* a flush broke off: the shard will be rebuilt */
 	int64_t cursor; /* R; -1 where it does not exist or is torn */
 	int64_t pin;    /* reference pin; -1: none */
+	int64_t partitions; /* of the topic when it was written; 0: none */
 };
 /* One row a partition of the topic. */
 struct rc redis_admin_metas(struct redis_admin *, struct str topic, int32_t partitions,
                             struct meta_row *out);
+/* A key's value: one text, or names and values in turn (a sorted set's highest first). */
+struct redis_value {
+	const char *type; /* as Redis says it; "none" */
+	struct str *items;
+	unsigned count;
+};
+/* The name is without the prefix; all of it lives in the arena. RC_REFUSED: a type without us. */
+struct rc redis_admin_value(struct redis_admin *, struct str name, struct arena *,
+                            struct redis_value *out);
 /* Is it there, fit for the product, and the one that takes writes? */
 struct rc redis_admin_probe(struct redis_admin *);
 

@@ -261,6 +261,24 @@ const struct header *message_header(const struct message *m, struct str name)
 	return NULL;
 }
 
+bool message_is_refusal_header(struct str name)
+{
+	static const struct str names[] = { STR_INIT("kafka_dlt-original-topic"),
+		                            STR_INIT("tw-reason"),
+		                            STR_INIT("tw-path"),
+		                            STR_INIT("tw-src"),
+		                            STR_INIT("tw-seq"),
+		                            STR_INIT("tw-at"),
+		                            STR_INIT("tw-cut"),
+		                            STR_INIT("tw-cut-key"),
+		                            STR_INIT("tw-cut-headers") };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_eq(name, names[i]))
+			return true;
+	return str_starts(name, STR("__dlq.errors."));
+}
+
 static bool has_ce_header(const struct message *m)
 {
 	for (unsigned i = 0; i < m->header_count; i++)

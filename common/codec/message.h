@@ -65,6 +65,8 @@ struct envelope {
 };
 
 const struct header *message_header(const struct message *, struct str name);
+/* Is it one of those that a DLQ copy has besides the headers of the message? */
+bool message_is_refusal_header(struct str name);
 
 /* Reads the envelope. False: *fault says why. */
 bool envelope_decode(const struct message *, struct str topic, int32_t partition, struct arena *,

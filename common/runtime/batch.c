@@ -309,22 +309,6 @@ void effects_sum(struct effects *e, const struct output *output, struct str key,
 
 #define OWN_HEADERS 12 /* that a copy has at most */
 
-/* A redriven record that was copied with everything has the last copy's: they are told anew. */
-static bool is_own_header(struct str name)
-{
-	static const struct str own[] = { STR_INIT("kafka_dlt-original-topic"),
-		                          STR_INIT("tw-reason"),
-		                          STR_INIT("tw-path"),
-		                          STR_INIT("tw-src"),
-		                          STR_INIT("tw-seq"),
-		                          STR_INIT("tw-at") };
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (str_eq(name, own[i]))
-			return true;
-	return str_starts(name, STR("__dlq.errors.")) || str_starts(name, STR("tw-cut"));
-}
-
 /* Copies the headers that fit; the others are counted in *left_out. */
 static unsigned copy_headers(struct arena *arena, const struct message *m, struct header *out,
                              unsigned *left_out)
@@ -333,7 +317,8 @@ static unsigned copy_headers(struct arena *arena, const struct message *m, struc
 	unsigned n = 0;
 	for (unsigned i = 0; i < m->header_count; i++) {
 		const struct header *h = &m->headers[i];
-		if (is_own_header(h->name))
+		/* A tool that sends a copy back with everything sends the last refusal's too. */
+		if (message_is_refusal_header(h->name))
 			continue;
 		if (n == LIMIT_DEAD_LETTER_HEADERS ||
 		    bytes + h->name.len + h->value.len > LIMIT_DEAD_LETTER_HEADER_BYTES) {

@@ -6,6 +6,7 @@
 
 #include "common/host/describe.h"
 #include "services/tallyctl/command.h"
+#include "services/tallyctl/dlq.h"
 #include "services/tallyctl/gen.h"
 
 #define NO_FLAGS             \
@@ -39,6 +40,35 @@ static const struct flag lag_flags[] = {
 	NO_FLAGS,
 };
 
+static const struct flag dlq_list_flags[] = {
+	DLQ_FLAGS,
+	{ "--max-replays", "N", "redriven so often, a record counts as quarantined (3)" },
+	NO_FLAGS,
+};
+
+static const struct flag dlq_show_flags[] = {
+	DLQ_FLAGS,
+	{ "--max", "N", "so many records at most (10)" },
+	{ "--all", NULL, "also those that were redriven" },
+	NO_FLAGS,
+};
+
+static const struct flag dlq_redrive_flags[] = {
+	DLQ_FLAGS,
+	{ "--dry-run", NULL, "say what would be sent, and why some would not" },
+	{ "--max", "N", "so many records at most (all)" },
+	{ "--rate", "N", "so many records a second at most (no limit)" },
+	{ "--max-replays", "N", "redriven so often, a record stays where it is (3)" },
+	{ "--force", NULL, "send also what was redriven so often" },
+	{ "--rekey", NULL, "of wrong_key: take the key from the event's subject or id" },
+	NO_FLAGS,
+};
+
+static const struct flag key_flags[] = {
+	{ "--redis", NULL, "ask Redis what they hold now, and in which shard" },
+	NO_FLAGS,
+};
+
 static const struct flag no_flags[] = { NO_FLAGS };
 
 const struct command commands[] = {
@@ -54,6 +84,15 @@ const struct command commands[] = {
 	  command_gen },
 	{ "describe", "[WORKER]", "what the workers read, own and write", no_flags,
 	  command_describe },
+	{ "key", "KIND ID [PERIOD]", "the Redis keys of a payee, team, order, ..., and their value",
+	  key_flags, command_key },
+	{ "dlq list", "", "what was refused, counted by reason, and what heals it", dlq_list_flags,
+	  command_dlq_list },
+	{ "dlq show", "", "refused records as they came, with the failing field", dlq_show_flags,
+	  command_dlq_show },
+	{ "dlq redrive", "",
+	  "send refused records back, each once, when what refused them is mended",
+	  dlq_redrive_flags, command_dlq_redrive },
 	{ .name = NULL },
 };
 

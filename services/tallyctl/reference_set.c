@@ -16,6 +16,7 @@
 
 #define SOURCE STR("/tallyworks/tallyctl")
 #define TRANSACTIONAL_ID "tallyworks-publish"
+#define TRANSACTION_MS 60000
 
 static int64_t wall_ms(void)
 {
@@ -69,7 +70,8 @@ struct rc reference_set_open(struct reference_set *set, struct session *session,
 	set->now_ms = wall_ms();
 	set->topic = connection_topic(session->config, "reference", session->memory);
 	if (!dry)
-		TRY(kafka_broadcast_open(&session->kafka_options, id, &set->broadcast));
+		TRY(kafka_broadcast_open(&session->kafka_options, id, TRANSACTION_MS,
+		                         &set->broadcast));
 	return read_published(set);
 }
 
