@@ -25,7 +25,7 @@
 	X(REASON_NULL_VALUE, "null_value", "the record has no value", NULL)                       \
 	X(REASON_BAD_ENVELOPE, "bad_envelope", "the CloudEvents envelope is not valid", NULL)     \
 	X(REASON_UNKNOWN_TYPE, "unknown_type", "no input of this topic has this event type",      \
-	  "every worker runs a build that knows the type")                                        \
+	  "all processes run a build that knows the type")                                        \
 	X(REASON_MISSING_FIELD, "missing_field", "a required field is absent", NULL)              \
 	X(REASON_BAD_FIELD, "bad_field", "a field has a wrong type or a value out of its range",  \
 	  NULL)                                                                                   \
@@ -36,9 +36,9 @@
 	X(REASON_LINES_DO_NOT_SUM, "lines_do_not_sum", "the lines do not add up to the amount",   \
 	  NULL)                                                                                   \
 	X(REASON_WRONG_KEY, "wrong_key", "the message key is not the id that the data names",     \
-	  "none: --rekey takes the key from the event")                                           \
+	  "its key is taken from the event, as --rekey does")                                     \
 	X(REASON_WRONG_PARTITION, "wrong_partition", "the key belongs to another partition",      \
-	  "none: it goes to the partition of its key")                                            \
+	  "it goes to the partition of its key, as redriven records do")                          \
 	X(REASON_TIME_OUT_OF_RANGE, "time_out_of_range", "the event's time is out of range",      \
 	  "the time has come, for an event from the future")                                      \
 	X(REASON_CURRENCY_UNSUPPORTED, "currency_unsupported", "not the company's currency",      \

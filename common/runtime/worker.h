@@ -170,6 +170,9 @@ struct worker {
 	/* The due instant of an entity came: it is view 0, event.data is struct
 	 * tallyworks_timer_due. NULL: no timers. */
 	fold_fn *on_timer;
+	/* Those of the folds' rules that need neither state nor reference data, for who checks
+	 * events before they are sent (tallyctl validate). NULL: none. */
+	struct verdict (*check)(const struct event *);
 };
 
 /* All workers of the product, ends with NULL (services/workers.c). */

@@ -24,6 +24,7 @@ static reads_fn reads_order;
 static fold_fn on_created, on_subscription, on_contract, on_mortgage, on_payment, on_refund,
 	on_delivered, on_cancelled, on_timer;
 static int64_t due_ms(const void *order);
+static struct verdict check_alone(const struct event *);
 
 static const struct input inputs[] = {
 	{ "order.created", &order_created_type, reads_order, on_created },
@@ -73,6 +74,7 @@ const struct worker orders_worker = {
 	.outputs = (const struct output *const[]){ &orders_credits, &orders_measures, NULL },
 	.keys = (const struct redis_key[]){ { 0 } },
 	.on_timer = on_timer,
+	.check = check_alone,
 };
 
 /* ---- what can happen to a created order ------------------------------------- */
@@ -289,6 +291,15 @@ static struct verdict check_parts(const struct order_created *created)
 	if (!lines_add_up(created))
 		return REJECT(REASON_LINES_DO_NOT_SUM, "/data/lines");
 	return APPLY;
+}
+
+static struct verdict check_alone(const struct event *event)
+{
+	struct verdict verdict = check_envelope(event);
+
+	if (verdict.kind == VERDICT_APPLY && str_eq(event->type, STR("order.created")))
+		verdict = check_parts(event->data);
+	return verdict;
 }
 
 /* CONTRACT "Reference": an order in another currency than the company's is refused. */

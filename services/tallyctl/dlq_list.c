@@ -93,7 +93,7 @@ static void listing_text(const struct listing *l, struct buf *out)
 			continue;
 		row_text(name_of(i), &l->reasons[i], out);
 		buf_printf(out, "    %s; %s%s\n", meaning_of(i),
-		           healing ? "a redrive heals it after: " : "no redrive heals it",
+		           healing ? "a redrive heals it once " : "no redrive heals it",
 		           healing ? healing : "");
 	}
 	if (!is_empty(&l->foreign))

@@ -86,7 +86,7 @@ static void text(struct showing *s, const struct dlq_entry *entry, const struct 
 		buf_printf(out, "  reason:   %.*s at \"%.*s\": %s\n", STR_ARG(letter->code),
 		           STR_ARG(letter->path), meaning(letter));
 		field_text(s, letter, out);
-		buf_printf(out, "  heals:    %s%s\n", healing ? "by a redrive, after: " : "never",
+		buf_printf(out, "  heals:    %s%s\n", healing ? "by a redrive, once " : "never",
 		           healing ? healing : ": upstream has to send another event");
 		buf_printf(out,
 		           "  from:     %.*s/%" PRId32 "/%" PRId64 ", group %.*s, replays %" PRId64

@@ -27,8 +27,8 @@ BAD = ctl.created("bad-1", "p-1", "12.5")
 def refuse(stage: Stage, place: Place) -> None:
     """Sends what will be refused, and good neighbours."""
     ctl.send(place, [ctl.created("o-1", "p-1", AMOUNT), ctl.paid("o-1", "a", PAID), BAD])
-    ctl.send(place, [one for number in range(ORDERS) for one in
-                     (ctl.created(f"u-{number}", "p-9", AMOUNT), ctl.paid(f"u-{number}", "a", PAID))])
+    ctl.send(place, [ctl.created(f"u-{number}", "p-9", AMOUNT) for number in range(ORDERS)])
+    ctl.send(place, [ctl.paid(f"u-{number}", "a", PAID) for number in range(ORDERS)])
     ctl.send(place, [ctl.created("o-8", "p-8", AMOUNT)])
     ctl.send_odd(place, json.dumps(ctl.created("o-5", "p-1", AMOUNT)), key="not-o-5")
     ctl.send_odd(place, json.dumps({**ctl.created("o-4", "p-1", AMOUNT), "subject": "o-44"}),
