@@ -44,7 +44,7 @@ static struct str element(const redisReply *reply, size_t i)
 static struct meta_row row_from(const redisReply *reply)
 {
 	struct str cursor = element(reply, 0), pin = element(reply, 1),
-		   partitions = element(reply, 2);
+		   partitions = element(reply, 2), logic = element(reply, 3);
 	struct meta_row row = { .exists = cursor.ptr != NULL, .cursor = -1, .pin = -1 };
 
 	row.torn = cursor.ptr && !str_to_i64(cursor, &row.cursor);
@@ -54,6 +54,8 @@ static struct meta_row row_from(const redisReply *reply)
 		row.pin = -1;
 	if (!partitions.ptr || !str_to_i64(partitions, &row.partitions))
 		row.partitions = 0;
+	if (!logic.ptr || !str_to_i64(logic, &row.logic))
+		row.logic = 0;
 	return row;
 }
 
@@ -73,6 +75,7 @@ static void ask_meta(struct redis_admin *admin, struct str topic, int32_t partit
 	command_add_lit(&command, "cursor");
 	command_add_lit(&command, "pin");
 	command_add_lit(&command, "partitions");
+	command_add_lit(&command, "logic");
 	command_end(&command);
 	redis_connection_append(&admin->connection, command_text(&command));
 	arena_release(&memory);

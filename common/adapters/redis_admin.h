@@ -26,6 +26,7 @@ struct meta_row {
 	int64_t cursor; /* R; -1 where it does not exist or is torn */
 	int64_t pin;    /* reference pin; -1: none */
 	int64_t partitions; /* of the topic when it was written; 0: none */
+	int64_t logic;      /* version it was written under; 0: none */
 };
 /* One row a partition of the topic. */
 struct rc redis_admin_metas(struct redis_admin *, struct str topic, int32_t partitions,

@@ -57,6 +57,8 @@ struct rc command_gen(struct invocation *);
 struct rc command_describe(struct invocation *);
 struct rc command_key(struct invocation *);
 struct rc command_validate(struct invocation *);
+struct rc command_logic_advance(struct invocation *);
+struct rc command_repair(struct invocation *);
 struct rc command_dlq_list(struct invocation *);
 struct rc command_dlq_show(struct invocation *);
 struct rc command_dlq_redrive(struct invocation *);

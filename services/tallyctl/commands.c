@@ -69,6 +69,22 @@ static const struct flag key_flags[] = {
 	NO_FLAGS,
 };
 
+static const struct flag logic_advance_flags[] = {
+	{ "--worker", "NAME", "whose shards" },
+	{ "--to", "VERSION", "the logic version; this build and all processes must know it" },
+	{ "--wait", NULL, "return when every shard folds under it" },
+	{ "--timeout", "SECONDS", "with --wait: give up after this time, status 75 (60)" },
+	NO_FLAGS,
+};
+
+static const struct flag repair_flags[] = {
+	{ "--worker", "NAME", "only this worker" },
+	{ "--partition", "P", "only this shard" },
+	{ "--origin", "OFFSET", "where the shard began, if not at 0 and nobody knows" },
+	{ "--yes", NULL, "do it; without it only what would be done is said" },
+	NO_FLAGS,
+};
+
 static const struct flag no_flags[] = { NO_FLAGS };
 
 const struct command commands[] = {
@@ -89,6 +105,9 @@ const struct command commands[] = {
 	{ "validate", "FILE...",
 	  "would the workers take these events? JSON lines, key<TAB>JSON, or JSON", no_flags,
 	  command_validate },
+	{ "logic advance", "", "let all shards of a worker fold under a later logic version",
+	  logic_advance_flags, command_logic_advance },
+	{ "repair", "", "set a lost or wrong K from the outputs", repair_flags, command_repair },
 	{ "dlq list", "", "what was refused, counted by reason, and what heals it", dlq_list_flags,
 	  command_dlq_list },
 	{ "dlq show", "", "refused records as they came, with the failing field", dlq_show_flags,

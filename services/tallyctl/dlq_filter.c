@@ -2,20 +2,9 @@
 /*
  * The flags that all dlq commands share. An age is counted back from now.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <time.h>
-
 #include "common/base/timestamp.h"
 #include "services/tallyctl/dlq.h"
-
-static int64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
-}
+#include "services/tallyctl/letter.h"
 
 /* "90m" */
 static bool parse_age(struct str text, int64_t *ms)
@@ -56,7 +45,7 @@ static struct rc read_time(const struct invocation *invocation, const char *flag
 		               "%s %.*s: neither a time such as 2026-03-05T08:00:00+08:00 nor an "
 		               "age such as 90m, 2h, 7d",
 		               flag, STR_ARG(text));
-	*out = wall_ms() - age_ms;
+	*out = letter_now_ms() - age_ms;
 	return OK;
 }
 

@@ -196,6 +196,8 @@ struct rc command_dlq_list(struct invocation *invocation)
 	struct session session = { .config = NULL };
 	struct rc rc = list(invocation, &session);
 
+	if (!rc_ok(rc))
+		buf_clear(invocation->out); /* half an answer is none */
 	session_close(&session);
 	return rc;
 }

@@ -11,20 +11,15 @@
 #include "services/tallyctl/dlq_redrive.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "common/adapters/kafka_broadcast.h"
 #include "common/base/failpoint.h"
 #include "common/base/hash.h"
 #include "common/base/timestamp.h"
-#include "common/base/uuid.h"
 #include "common/host/json.h"
 #include "events.h"
+#include "services/tallyctl/letter.h"
 #include "services/tallyctl/progress.h"
 
-#define SOURCE STR("/tallyworks/tallyctl")
 #define TRANSACTION_MS 10000
 #define TRANSACTION_RECORDS 500
 #define RATE_MOST 1000000
@@ -105,48 +100,26 @@ struct redrive {
 	int64_t counts[REASON_COUNT][FATE_COUNT];
 };
 
-static int64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
-}
-
 static struct rc send_receipt(struct redrive *r)
 {
-	static const struct header headers[] = {
-		{ STR_INIT("content-type"), STR_INIT("application/cloudevents+json") },
-		{ STR_INIT("tw-control"), STR_INIT("1") },
-	};
 	struct tallyworks_dlq_redriven_range *ranges =
 		arena_zalloc(&r->memory, r->receipt.count * sizeof(*ranges));
 	struct tallyworks_dlq_redriven data = { .ranges = { ranges, r->receipt.count, 0 } };
-	struct cloudevent event = { .source = SOURCE,
-		                    .type = str_from_c(tallyworks_dlq_redriven_type.name),
-		                    .time_ms = wall_ms(),
-		                    .data_type = &tallyworks_dlq_redriven_type,
-		                    .data = &data };
-	struct outgoing outgoing = { .form = OUTGOING_CLOUDEVENT,
-		                     .topic = str_from_c(r->dlq.topic),
-		                     .partition = r->partition,
-		                     .headers = headers,
-		                     .header_count = 2 };
-	struct uuid_text id;
-	struct buf value;
 
 	for (unsigned i = 0; i < r->receipt.count; i++) {
 		ranges[i].first = r->receipt.ranges[i].start;
 		ranges[i].last = r->receipt.ranges[i].end - 1;
 	}
-	id = uuid_v5(tally_uuid_namespace,
-	             arena_printf(&r->memory, "%s/%" PRId32 "/%" PRId64, r->dlq.topic, r->partition,
-	                          r->last_offset));
-	event.id = str_of(id.text, sizeof(id.text));
-	buf_init(&value, &r->memory);
-	cloudevent_encode(&event, &value);
-	outgoing.value = buf_str(&value);
-	return kafka_broadcast_send(r->broadcast, &outgoing);
+	return letter_send(r->broadcast,
+	                   &(struct letter){ .topic = str_from_c(r->dlq.topic),
+	                                     .partition = r->partition,
+	                                     .control = true,
+	                                     .time_ms = letter_now_ms(),
+	                                     .type = &tallyworks_dlq_redriven_type,
+	                                     .data = &data,
+	                                     .said = arena_printf(
+						     &r->memory, "%s/%" PRId32 "/%" PRId64,
+						     r->dlq.topic, r->partition, r->last_offset) });
 }
 
 /* Below it nothing is open. */

@@ -256,6 +256,8 @@ struct rc command_dlq_show(struct invocation *invocation)
 
 	arena_init(&s.memory, 65536);
 	rc = show(&s, &session);
+	if (!rc_ok(rc))
+		buf_clear(invocation->out); /* half an answer is none */
 	session_close(&session);
 	arena_release(&s.memory);
 	return rc;

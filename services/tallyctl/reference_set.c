@@ -1,30 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ids are made of what is said, so publishing the same file again gives the same
- * events. A marker names the end record's offset, which only the delivery report
- * tells: hence the wait between the two halves.
+ * A marker names the end record's offset, which only the delivery report tells:
+ * hence the wait between the two halves.
  */
 #include "services/tallyctl/reference_set.h"
 
 #include <inttypes.h>
-#include <time.h>
 
-#include "common/base/timestamp.h"
-#include "common/base/uuid.h"
 #include "common/host/connection.h"
 #include "events.h"
+#include "services/tallyctl/letter.h"
 
-#define SOURCE STR("/tallyworks/tallyctl")
 #define TRANSACTIONAL_ID "tallyworks-publish"
 #define TRANSACTION_MS 60000
-
-static int64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
-}
 
 static struct rc read_published(struct reference_set *set)
 {
@@ -67,7 +55,7 @@ struct rc reference_set_open(struct reference_set *set, struct session *session,
 			.ptr;
 
 	set->session = session;
-	set->now_ms = wall_ms();
+	set->now_ms = letter_now_ms();
 	set->topic = connection_topic(session->config, "reference", session->memory);
 	if (!dry)
 		TRY(kafka_broadcast_open(&session->kafka_options, id, TRANSACTION_MS,
@@ -102,64 +90,6 @@ struct rc reference_set_read(struct reference_set *set, const char *const *files
 
 /* ---- writing ----------------------------------------------------------- */
 
-/* A UUID over the type and what is said. */
-static struct uuid_text id_of(const char *type, struct str said)
-{
-	struct uuid_text id;
-	struct buf name;
-
-	buf_init(&name, NULL);
-	buf_printf(&name, "%s\n", type);
-	buf_put(&name, said);
-	id = uuid_v5(tally_uuid_namespace, buf_str(&name));
-	buf_release(&name);
-	return id;
-}
-
-struct letter {
-	struct str topic, key, subject;
-	int32_t partition;
-	bool control;
-	const struct record_type *type;
-	const void *data;
-	struct str said; /* what its id is made of */
-};
-
-static struct rc send(struct reference_set *set, const struct letter *letter)
-{
-	static const struct header headers[] = {
-		{ STR_INIT("content-type"), STR_INIT("application/cloudevents+json") },
-		{ STR_INIT("tw-control"), STR_INIT("1") },
-	};
-	struct uuid_text id = id_of(letter->type->name, letter->said);
-	struct cloudevent event = {
-		.id = str_of(id.text, sizeof(id.text)),
-		.source = SOURCE,
-		.type = str_from_c(letter->type->name),
-		.subject = letter->subject,
-		.time_ms = set->now_ms,
-		.data_type = letter->type,
-		.data = letter->data,
-	};
-	struct outgoing outgoing = {
-		.form = OUTGOING_CLOUDEVENT,
-		.topic = letter->topic,
-		.partition = letter->partition,
-		.key = letter->key,
-		.headers = headers,
-		.header_count = letter->control ? 2 : 1,
-	};
-	struct buf value;
-	struct rc rc;
-
-	buf_init(&value, NULL);
-	cloudevent_encode(&event, &value);
-	outgoing.value = buf_str(&value);
-	rc = kafka_broadcast_send(set->broadcast, &outgoing);
-	buf_release(&value);
-	return rc;
-}
-
 static struct rc send_definition(struct reference_set *set, const struct definition *d)
 {
 	struct arena memory;
@@ -171,12 +101,13 @@ static struct rc send_definition(struct reference_set *set, const struct definit
 	buf_init(&said, &memory);
 	record_encode(definition_type(d), d->record, &said);
 	key = arena_printf(&memory, "%s:%.*s", d->kind->word, STR_ARG(d->id));
-	rc = send(set, &(struct letter){ .topic = str_from_c(set->topic),
-	                                 .key = key,
-	                                 .subject = key,
-	                                 .type = definition_type(d),
-	                                 .data = d->record,
-	                                 .said = buf_str(&said) });
+	rc = letter_send(set->broadcast, &(struct letter){ .time_ms = set->now_ms,
+	                                                   .topic = str_from_c(set->topic),
+	                                                   .key = key,
+	                                                   .subject = key,
+	                                                   .type = definition_type(d),
+	                                                   .data = d->record,
+	                                                   .said = buf_str(&said) });
 	arena_release(&memory);
 	return rc;
 }
@@ -196,12 +127,14 @@ struct rc reference_set_write(struct reference_set *set)
 		rc = send_definition(set, d);
 	}
 	if (rc_ok(rc))
-		rc = send(set, &(struct letter){ .topic = str_from_c(set->topic),
-		                                 .key = STR("tallyworks:end"),
-		                                 .control = true,
-		                                 .type = &tallyworks_reference_ended_type,
-		                                 .data = &ended,
-		                                 .said = buf_str(&said) });
+		rc = letter_send(set->broadcast,
+		                 &(struct letter){ .time_ms = set->now_ms,
+		                                   .topic = str_from_c(set->topic),
+		                                   .key = STR("tallyworks:end"),
+		                                   .control = true,
+		                                   .type = &tallyworks_reference_ended_type,
+		                                   .data = &ended,
+		                                   .said = buf_str(&said) });
 	buf_release(&said);
 	TRY(rc);
 	return kafka_broadcast_sync(set->broadcast, &set->pin);
@@ -215,12 +148,14 @@ struct rc reference_set_mark(struct reference_set *set, const struct fleet *flee
 		struct str said = arena_printf(set->session->memory, "%s/%" PRId32 "/%" PRId64,
 		                               fleet->topic, p, set->pin);
 
-		TRY(send(set, &(struct letter){ .topic = str_from_c(fleet->topic),
-		                                .partition = p,
-		                                .control = true,
-		                                .type = &tallyworks_reference_advanced_type,
-		                                .data = &advanced,
-		                                .said = said }));
+		TRY(letter_send(set->broadcast,
+		                &(struct letter){ .time_ms = set->now_ms,
+		                                  .topic = str_from_c(fleet->topic),
+		                                  .partition = p,
+		                                  .control = true,
+		                                  .type = &tallyworks_reference_advanced_type,
+		                                  .data = &advanced,
+		                                  .said = said }));
 	}
 	return OK;
 }
