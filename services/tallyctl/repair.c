@@ -126,8 +126,9 @@ static struct rc judge(struct repair *r, const struct fleet *fleet, struct patie
 		return refuse(s, "its outputs reach beyond the end of its log: records are lost or "
 		                 "the topic was made anew");
 	if (!s->readable && s->log.start > 0 && r->origin < 0)
-		return refuse(s, "its log does not begin at 0: say with --origin OFFSET where the "
-		                 "shard began (a rebuild starts there; 0 where records are gone)");
+		return refuse(s,
+		              "its log does not begin at 0: say with --origin OFFSET where "
+		              "the shard began (a rebuild starts there; 0 where records are gone)");
 	if (!s->readable)
 		TRY(remember(r, fleet, s));
 	if ((int64_t)s->metadata.output_number < s->evidence.output_number)
@@ -139,7 +140,7 @@ static struct rc judge(struct repair *r, const struct fleet *fleet, struct patie
 	return OK;
 }
 
-/* Nothing was ever put out, nothing is in Redis, nothing committed: it is no loss but a beginning. */
+/* Nothing was ever put out, kept or committed: it is no loss but a beginning. */
 static bool is_new(const struct patient *shards, int32_t count)
 {
 	for (int32_t p = 0; p < count; p++)
