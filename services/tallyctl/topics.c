@@ -14,6 +14,7 @@
 #include "common/host/json.h"
 #include "common/runtime/cursor.h"
 #include "services/tallyctl/command.h"
+#include "services/tallyctl/outputs.h"
 #include "services/tallyctl/reference_set.h"
 #include "services/tallyctl/topic_check.h"
 
@@ -115,15 +116,13 @@ static struct rc look_at_shards(struct work *work, const struct fleet *fleet, st
 	return OK;
 }
 
-/* State without a cursor: a lost K, or another installation's keys. Neither is a new shard. */
-static void check_for_old_state(struct work *work, const struct shards *shards)
+/* A lost K, or another installation's keys: neither is a new shard. */
+static void check_redis(struct work *work, const struct shards *shards)
 {
 	const struct fleet *fleet = shards->fleet;
 	struct meta_row *rows =
 		arena_alloc(work->invocation->memory, (size_t)fleet->partitions * sizeof(*rows));
 
-	if (shards->missing == 0)
-		return;
 	if (!rc_ok(redis_admin_metas(work->session.redis, str_from_c(fleet->worker->topic),
 	                             fleet->partitions, rows))) {
 		findings_warning(&work->findings, str_from_c(fleet->group),
@@ -139,6 +138,32 @@ static void check_for_old_state(struct work *work, const struct shards *shards)
 			               "installation use "
 			               "another redis.prefix or an empty Redis",
 			               p);
+}
+
+/* Begun anew, a shard would put out again what is there already. */
+static struct rc check_outputs(struct work *work, const struct shards *shards)
+{
+	const struct fleet *fleet = shards->fleet;
+	struct evidence *evidence = arena_alloc(work->invocation->memory,
+	                                        (size_t)fleet->partitions * sizeof(*evidence));
+
+	TRY(outputs_read(&work->session, fleet, evidence));
+	for (int32_t p = 0; p < fleet->partitions; p++)
+		if (!shards->committed[p].exists && evidence[p].cause >= 0)
+			findings_error(&work->findings, str_from_c(fleet->group),
+			               "partition %" PRId32
+			               " has no committed offset, but its outputs are in %s: "
+			               "run tallyctl repair",
+			               p, evidence[p].topic);
+	return OK;
+}
+
+static struct rc check_for_old_state(struct work *work, const struct shards *shards)
+{
+	if (shards->missing == 0)
+		return OK;
+	check_redis(work, shards);
+	return check_outputs(work, shards);
 }
 
 static struct rc commit_first(struct work *work, const struct shards *shards)
@@ -231,7 +256,7 @@ static struct rc make_cursors(struct work *work, const char *const *files, unsig
 	TRY(session_fleets(&work->session, NULL, fleets, &count));
 	for (unsigned i = 0; i < count; i++) {
 		TRY(look_at_shards(work, &fleets[i], &shards[i]));
-		check_for_old_state(work, &shards[i]);
+		TRY(check_for_old_state(work, &shards[i]));
 		missing += shards[i].missing;
 		all += (unsigned)fleets[i].partitions;
 	}
@@ -298,7 +323,7 @@ static struct rc check(struct work *work)
 			               "%u partitions have no committed offset: run tallyctl "
 			               "topics create",
 			               shards.missing);
-		check_for_old_state(work, &shards);
+		TRY(check_for_old_state(work, &shards));
 	}
 	return conclude_findings(work);
 }

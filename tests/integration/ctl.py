@@ -77,9 +77,10 @@ def send(place: Place, events: list[dict]) -> None:
 
 
 def send_odd(place: Place, value: str | bytes, key: str | None = None,
-             headers: dict[str, str] | None = None, partition: int | None = None) -> None:
+             headers: dict[str, str] | None = None, partition: int | None = None,
+             topic: str = "orders") -> None:
     """One record as it is; without a partition, that of its key."""
-    words = ["kcat", "-P", "-b", place.brokers, "-t", place.topic("orders"),
+    words = ["kcat", "-P", "-b", place.brokers, "-t", place.topic(topic),
              "-X", "topic.partitioner=murmur2_random", "-D", "\x1e"]
     if key is not None:
         words += ["-k", key]

@@ -188,6 +188,21 @@ def must_quarantine(stage: Stage, place: Place) -> None:
     stage.say("quarantined after three replays")
 
 
+def must_send_entries_back(stage: Stage, place: Place) -> None:
+    """An entry of an internal block is refused alone, and goes back as a block, to its partition."""
+    ctl.send_odd(place, '[{"payee_id":7}]', topic="credits", partition=1)
+    ctl.settle(place)
+    (entry,) = ctl.answer(place, "dlq", "show", "--topic", "credits")["records"]
+    must((entry["value"], entry["replays"]) == ('{"payee_id":7}', 0), f"{entry}")
+    done = ctl.answer(place, "dlq", "redrive", "--topic", "credits", "--reason", entry["reason"])
+    must(done["records"] == 1, f"{done}")
+    ctl.settle(place)
+    (again,) = ctl.answer(place, "dlq", "show", "--topic", "credits")["records"]
+    must((again["value"], again["replays"], again["reason"], again["partition"]) ==
+         ('{"payee_id":7}', 1, entry["reason"], 1), f"not refused again as it was: {again}")
+    stage.say("an entry of a block came back as it was")
+
+
 def must_exclude_each_other(stage: Stage, place: Place) -> None:
     """Of two at once the later one is alone: nothing is sent twice."""
     ctl.send(place, [ctl.created(f"v-{number}", "p-7", AMOUNT) for number in range(ORDERS)])
@@ -224,6 +239,7 @@ def test() -> None:
             must_heal(stage, place)
             must_keep_progress(place)
             must_quarantine(stage, place)
+            must_send_entries_back(stage, place)
             must_exclude_each_other(stage, place)
 
 

@@ -121,6 +121,9 @@ def lose_and_repair(run: Run, redis: Redis, empty: bool) -> None:
     if empty:
         redis.command("FLUSHALL")
     must_refuse_to_run(run, "no committed offset")
+    done = tallyctl(run.place, "topics", "create", "--partitions", str(ctl.PARTITIONS), check=False)
+    must(done.returncode == REFUSED and "tallyctl repair" in done.stderr,
+         f"topics create began lost shards anew: {done.stdout}{done.stderr}")
     repair(run, 2 * ctl.PARTITIONS)
     for worker in REPAIRED:
         must_be_as_before(run, worker, before[worker])
