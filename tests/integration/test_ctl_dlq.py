@@ -189,7 +189,7 @@ def must_quarantine(stage: Stage, place: Place) -> None:
 
 
 def must_send_entries_back(stage: Stage, place: Place) -> None:
-    """An entry of an internal block is refused alone, and goes back as a block, to its partition."""
+    """An entry of an internal block is refused alone; it goes back as a block, where it was."""
     ctl.send_odd(place, '[{"payee_id":7}]', topic="credits", partition=1)
     ctl.settle(place)
     (entry,) = ctl.answer(place, "dlq", "show", "--topic", "credits")["records"]
