@@ -157,23 +157,27 @@ static struct rc created(const rd_kafka_event_t *event, const char *topic)
 	                       : rd_kafka_err2str(error));
 }
 
-/* The brokers hear of a new topic a little later than the controller. */
-static struct rc await_topic(struct kafka_cluster *cluster, const char *topic)
+/* The brokers hear of a new topic's partitions a little later than the controller. */
+static struct rc await_topic(struct kafka_cluster *cluster, const struct topic_plan *plan)
 {
 	int64_t until_ms = system_now_ms() + KAFKA_CLUSTER_TIMEOUT_MS;
-	struct topic_state state;
+	struct log_span *spans = memory_resize(NULL, (size_t)plan->partitions * sizeof(*spans));
+	struct topic_state state = { .exists = false };
+	struct rc rc = OK;
+	bool led = false;
 
-	for (;;) {
-		struct log_span spans[1];
-
-		TRY(kafka_cluster_topic(cluster, topic, &state));
-		if (state.exists && rc_ok(kafka_cluster_spans(cluster, topic, 1, spans)))
-			return OK;
-		if (system_now_ms() >= until_ms)
-			return rc_fail(RC_UNAVAILABLE, "topic %s was created but has no leader yet",
-			               topic);
-		usleep(PAUSE_US);
+	while (rc_ok(rc) && !led) {
+		rc = kafka_cluster_topic(cluster, plan->name, &state);
+		led = rc_ok(rc) && state.exists &&
+		      rc_ok(kafka_cluster_spans(cluster, plan->name, plan->partitions, spans));
+		if (rc_ok(rc) && !led && system_now_ms() >= until_ms)
+			rc = rc_fail(RC_UNAVAILABLE, "topic %s was created but has no leader yet",
+			             plan->name);
+		if (!led)
+			usleep(PAUSE_US);
 	}
+	free(spans);
+	return rc;
 }
 
 struct rc kafka_cluster_create_topic(struct kafka_cluster *cluster, const struct topic_plan *plan)
@@ -202,7 +206,7 @@ struct rc kafka_cluster_create_topic(struct kafka_cluster *cluster, const struct
 	rc = created(event, plan->name);
 	rd_kafka_event_destroy(event);
 	TRY(rc);
-	return await_topic(cluster, plan->name);
+	return await_topic(cluster, plan);
 }
 
 static struct rc configs_from(const rd_kafka_event_t *event, const char *topic,
