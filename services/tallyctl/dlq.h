@@ -103,7 +103,7 @@ struct rc dlq_read(struct dlq *, const struct dlq_filter *, bool from_cursor);
 enum dlq_fate dlq_decide(const struct dlq_entry *, const struct dlq_filter *,
                          const struct dlq_policy *, int64_t *sent);
 /* Calls each for every chosen record of the partition, in order, until one fails. */
-typedef struct rc dlq_each(void *self, const struct dlq_entry *, const struct dead_letter *);
+typedef struct rc dlq_each(void *self, struct dlq_entry *, const struct dead_letter *);
 struct rc dlq_visit(struct dlq *, int32_t partition, dlq_each *, void *self);
 
 #endif

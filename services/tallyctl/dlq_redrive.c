@@ -93,6 +93,7 @@ struct redrive {
 	unsigned records; /* in it */
 	struct receipt receipt;
 	int64_t last_offset; /* of the record sent last, -1 */
+	size_t settled;      /* so many entries of the partition are redriven, from the first on */
 	struct arena memory; /* of one transaction */
 	int64_t paced_ms;    /* the next transaction may begin */
 
@@ -123,25 +124,23 @@ static struct rc send_receipt(struct redrive *r)
 }
 
 /* Below it nothing is open. */
-static int64_t first_open(const struct dlq_partition *partition)
+static int64_t first_open(struct redrive *r)
 {
-	for (size_t i = 0; i < partition->count; i++)
-		if (!partition->entries[i].redriven)
-			return partition->entries[i].offset;
-	return partition->end;
+	const struct dlq_partition *partition = &r->dlq.partitions[r->partition];
+
+	while (r->settled < partition->count && partition->entries[r->settled].redriven)
+		r->settled++;
+	return r->settled < partition->count ? partition->entries[r->settled].offset
+	                                     : partition->end;
 }
 
 static struct rc send_cursor(struct redrive *r)
 {
 	size_t count = (size_t)r->dlq.fleet->partitions;
 	struct committed *cursors = arena_zalloc(&r->memory, count * sizeof(*cursors));
-	struct dlq_partition *partition = &r->dlq.partitions[r->partition];
 
-	for (size_t i = 0; i < partition->count; i++)
-		if (partition->entries[i].chosen && partition->entries[i].offset <= r->last_offset)
-			partition->entries[i].redriven = true;
 	cursors[r->partition].exists = true;
-	cursors[r->partition].offset = first_open(partition);
+	cursors[r->partition].offset = first_open(r);
 	return kafka_broadcast_offsets(r->broadcast, r->dlq.group, r->dlq.topic,
 	                               r->dlq.fleet->partitions, cursors);
 }
@@ -172,8 +171,7 @@ static void pace(struct redrive *r)
 		;
 }
 
-static struct rc send_record(void *self, const struct dlq_entry *entry,
-                             const struct dead_letter *letter)
+static struct rc send_record(void *self, struct dlq_entry *entry, const struct dead_letter *letter)
 {
 	struct redrive *r = self;
 	unsigned most =
@@ -189,6 +187,7 @@ static struct rc send_record(void *self, const struct dlq_entry *entry,
 	TRY(kafka_broadcast_send(r->broadcast, &outgoing));
 	receipt_add(&r->receipt, entry->offset, &r->memory);
 	r->last_offset = entry->offset;
+	entry->redriven = true; /* or all of it is given up */
 	if (++r->records < most)
 		return OK;
 	if (r->rate)
@@ -214,6 +213,7 @@ static struct rc send_all(struct redrive *r)
 {
 	for (r->partition = 0; r->partition < r->dlq.fleet->partitions; r->partition++) {
 		r->last_offset = -1;
+		r->settled = 0;
 		TRY(dlq_visit(&r->dlq, r->partition, send_record, r));
 		TRY(commit(r));
 	}

@@ -175,8 +175,7 @@ static void json(struct showing *s, const struct dlq_entry *entry, const struct 
 
 /* ---- the command ------------------------------------------------------- */
 
-static struct rc show_record(void *self, const struct dlq_entry *entry,
-                             const struct dead_letter *letter)
+static struct rc show_record(void *self, struct dlq_entry *entry, const struct dead_letter *letter)
 {
 	struct showing *s = self;
 

@@ -112,7 +112,13 @@ void stage_reach(struct stage *s, int64_t wall_ms)
 
 void stage_append(struct stage *s, struct str key, struct str value)
 {
-	memory_broker_append(s->broker, s->topic, 0, key, value, NULL, 0);
+	stage_append_whole(s, key, value, NULL, 0);
+}
+
+void stage_append_whole(struct stage *s, struct str key, struct str value,
+                        const struct header *headers, unsigned header_count)
+{
+	memory_broker_append(s->broker, s->topic, 0, key, value, headers, header_count);
 }
 
 void stage_append_reference(struct stage *s, struct str key, struct str value)

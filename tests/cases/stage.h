@@ -21,6 +21,9 @@ void stage_free(struct stage *);
 void stage_reach(struct stage *, int64_t wall_ms);
 /* Appends to the worker's input topic; the broker timestamp is the wall time. */
 void stage_append(struct stage *, struct str key, struct str value);
+/* The same with headers. */
+void stage_append_whole(struct stage *, struct str key, struct str value, const struct header *,
+                        unsigned header_count);
 /* Appends to topic reference. */
 void stage_append_reference(struct stage *, struct str key, struct str value);
 /* Ends the set of reference records and puts its marker into the input topic. */
