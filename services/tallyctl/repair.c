@@ -240,6 +240,9 @@ static struct rc repair_fleet(struct repair *r, const struct fleet *fleet)
 		arena_alloc(r->session.memory, (size_t)fleet->partitions * sizeof(*shards));
 	bool fresh;
 
+	if (r->only >= fleet->partitions)
+		return rc_fail(RC_USAGE, "--partition %" PRId64 ": %s has %" PRId32 " partitions",
+		               r->only, fleet->topic, fleet->partitions);
 	TRY(check_members(r, fleet));
 	TRY(look(r, fleet, shards));
 	fresh = is_new(shards, fleet->partitions);

@@ -20,7 +20,7 @@ from rig.workers import Fleet, tallyctl
 
 ROUND = 60  # orders
 AMOUNT, PAID = 1000, 300
-REFUSED = 77
+REFUSED, USAGE = 77, 64
 REPAIRED = ("orders", "commissions")
 INPUTS = {"orders": "orders", "commissions": "credits"}
 OUTPUTS = ("credits", "measures", "commissions", "orders.dlq", "credits.dlq")
@@ -153,6 +153,27 @@ def move_back(run: Run) -> None:
     run.must_be_exact("K moved back")
 
 
+def lose_with_a_short_log(run: Run) -> None:
+    """Where the log no longer begins at 0 nobody knows where a shard began: the operator says it."""
+    place = run.place
+    before = run.cursors("orders")
+    offsets.cut(place.brokers, place.topic("orders"),
+                {p: one.offset // 2 for p, one in enumerate(before)})
+    offsets.delete(place.brokers, run.group("orders"), place.topic("orders"), ctl.PARTITIONS)
+    done = tallyctl(place, "repair", "--worker", "orders", "--yes", check=False)
+    must(done.returncode == REFUSED and "--origin" in done.stdout, f"{done}")
+    must(all(one.offset < 0 for one in run.cursors("orders")), "set without an origin")
+    answer = ctl.answer(place, "repair", "--worker", "orders", "--origin", "0", "--yes")
+    must(answer["to_set"] == ctl.PARTITIONS and not answer["refused"], f"{answer}")
+    must(all("origin=0 " in one.metadata for one in run.cursors("orders")), "not that origin")
+    done = tallyctl(place, "repair", "--partition", "99", check=False)
+    must(done.returncode == USAGE and "99" in done.stderr, f"--partition 99: {done}")
+    with run.fleet():
+        run.send()
+        ctl.settle(place)
+    run.must_be_exact("K lost, the log cut short")
+
+
 def must_not_repair_nothing(stage: Stage) -> None:
     place = ctl.prepare(stage)
     for worker, topic in INPUTS.items():
@@ -175,6 +196,7 @@ def test() -> None:
             lose_and_repair(run, redis, empty=False)
             lose_and_repair(run, redis, empty=True)
         move_back(run)
+        lose_with_a_short_log(run)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A group's committed offsets, read, written and deleted as an administrator does.
+"""A group's committed offsets, read, written and deleted as an administrator does; logs cut short.
 
 Kafka's own requests over one connection, in their oldest versions that Kafka 4 still answers; the
 broker must be the group's coordinator, as the only broker of a test is.
@@ -10,7 +10,8 @@ import socket
 import struct
 from typing import NamedTuple
 
-OFFSET_COMMIT, OFFSET_FETCH, OFFSET_DELETE = 8, 9, 47
+OFFSET_COMMIT, OFFSET_FETCH, DELETE_RECORDS, OFFSET_DELETE = 8, 9, 21, 47
+TIMEOUT_MS = 30000
 NO_MEMBER, NO_GENERATION, DEFAULT_RETENTION = "", -1, -1
 
 
@@ -93,3 +94,18 @@ def delete(brokers: str, group: str, topic: str, partitions: int) -> None:
         for _ in range(answer.take("i")):
             answer.take("i")
             must_be_fine(answer.take("h"), f"deleting offsets of {group}")
+
+
+def cut(brokers: str, topic: str, before: dict[int, int]) -> None:
+    """Removes a partition's records below the offset, as retention does."""
+    body = struct.pack(">i", 1) + text(topic) + struct.pack(">i", len(before))
+    for partition, offset in before.items():
+        body += struct.pack(">iq", partition, offset)
+    answer = ask(brokers, DELETE_RECORDS, 0, body + struct.pack(">i", TIMEOUT_MS))
+    answer.take("i")
+    for _ in range(answer.take("i")):
+        answer.text()
+        for _ in range(answer.take("i")):
+            answer.take("i")
+            answer.take("q")
+            must_be_fine(answer.take("h"), f"cutting {topic}")
