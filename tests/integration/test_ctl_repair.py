@@ -154,7 +154,7 @@ def move_back(run: Run) -> None:
 
 
 def lose_with_a_short_log(run: Run) -> None:
-    """Where the log no longer begins at 0 nobody knows where a shard began: the operator says it."""
+    """Where the log begins above 0 nobody knows where a shard began: the operator says it."""
     place = run.place
     before = run.cursors("orders")
     offsets.cut(place.brokers, place.topic("orders"),
