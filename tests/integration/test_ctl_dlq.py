@@ -131,6 +131,7 @@ def kill_inside(stage: Stage, place: Place) -> None:
     stage.say(f"killed inside the second transaction, {left} left")
 
 
+# contract: ctl.dlq
 def must_heal(stage: Stage, place: Place) -> None:
     before = ctl.figures(place, "company", "all")
     must(before["orders"] == 2 and before["collected"] == 2 * PAID, f"before: {before}")
@@ -172,6 +173,7 @@ def must_keep_progress(place: Place) -> None:
                  for record in replayed), "headers of the DLQ went along")
 
 
+# contract: ctl.quarantine
 def must_quarantine(stage: Stage, place: Place) -> None:
     """p-8 is never published: the order comes back each time, until it is left alone."""
     for replays in (2, 3):

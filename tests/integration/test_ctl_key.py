@@ -23,6 +23,7 @@ def call(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+# contract: ctl.help
 def must_explain_all_commands() -> None:
     status, said = call("--help")
     commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +\S", said.split("Flags:")[0], re.M)
@@ -59,6 +60,7 @@ def must_name(place: Place) -> None:
          (f"{prefix}order:o-1", "orders", "o-1") and "partition" not in found, f"{found}")
 
 
+# contract: ctl.key
 def must_read(place: Place) -> None:
     """With --redis: exactly what Redis has, and the shard whose log the cause lies in."""
     with Redis(place.redis_url) as redis:

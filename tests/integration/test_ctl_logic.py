@@ -48,6 +48,7 @@ def must_refuse(place: Place) -> None:
     must(code == TRY_AGAIN and "still at logic version 0" in said, f"nobody works: {code} {said}")
 
 
+# contract: ctl.logic
 def test() -> None:
     with Stage("logic") as stage:
         place = ctl.prepare(stage)

@@ -114,6 +114,7 @@ def must_be_as_before(run: Run, worker: str, before: list[offsets.Committed]) ->
         must(0 <= found.offset <= lost.offset, f"{worker}: K {lost.offset} became {found.offset}")
 
 
+# contract: ctl.repair
 def lose_and_repair(run: Run, redis: Redis, empty: bool) -> None:
     when = "K and Redis lost" if empty else "K lost"
     before = {worker: run.cursors(worker) for worker in REPAIRED}

@@ -107,6 +107,7 @@ def tallyctl_status(*words: str) -> int:
     return subprocess.run([program("tallyctl"), *words], capture_output=True).returncode
 
 
+# contract: ctl.validate
 def must_be_what_workers_do(place: Place, path: Path, faults: dict[str, tuple[str, str]]) -> None:
     done = subprocess.run([program("produce"), "--brokers", place.brokers, "--topic",
                            place.topic("orders"), str(path)], capture_output=True, text=True)
