@@ -512,7 +512,7 @@ static void open_producer(struct process *p, int64_t now_ms)
 	p->ports.broker.reopen(p->ports.broker.self, p->publisher.ticket);
 }
 
-/* At a high rate a fraction of the wait that a backlog, where nobody waits for one event, allows. */
+/* In a backlog nobody waits for one event; at a high rate a fraction of that wait is allowed. */
 static int64_t longest_wait_ms(const struct process *p)
 {
 	return p->more ? p->options.txn_interval_max_ms : p->options.txn_interval_max_ms / 4;

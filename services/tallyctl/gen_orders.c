@@ -67,7 +67,7 @@ static void move_money(struct gen *g, struct gen_order *o, int64_t at_ms, int64_
                        bool refund, const char *event_id)
 {
 	int64_t net = o->collected - o->refunded, old[GEN_SPLITS_MOST], now[GEN_SPLITS_MOST];
-	int64_t moved[GEN_SPLITS_MOST], commissions[GEN_SPLITS_MOST], sum = 0;
+	int64_t moved[GEN_SPLITS_MOST] = { 0 }, commissions[GEN_SPLITS_MOST] = { 0 }, sum = 0;
 	unsigned day = day_of(at_ms);
 
 	gen_shares(net, o->weights, o->payees, old);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/base/limits.h"
 #include "common/base/timestamp.h"
 
 enum {
@@ -80,6 +81,17 @@ static void check_retention(const struct topic *topic, const struct str *values,
 		findings_warning(f, where, "%s: refused records are gone after that", until);
 }
 
+/* What a DLQ must take: the largest copy, which may have come in a smaller compressed batch, and
+ * more than its source does (CONTRACT "DLQ reasons"). */
+static int64_t dead_letter_bytes(int64_t source_message_bytes)
+{
+	int64_t copy = LIMIT_DEAD_LETTER_BYTES + LIMIT_DEAD_LETTER_KEY_BYTES +
+	               LIMIT_DEAD_LETTER_HEADER_BYTES;
+	int64_t most = copy > source_message_bytes ? copy : source_message_bytes;
+
+	return most + DEAD_LETTER_MORE_BYTES;
+}
+
 static void check_configs(const struct topic *topic, const struct str *values,
                           int64_t source_message_bytes, struct findings *f)
 {
@@ -100,11 +112,12 @@ static void check_configs(const struct topic *topic, const struct str *values,
 		                 "broker's",
 		                 STR_ARG(values[CONFIG_TIMESTAMP]));
 	if (topic->role == TOPIC_DEAD_LETTER &&
-	    number_of(values[CONFIG_BYTES], INT64_MAX) <= source_message_bytes)
-		findings_warning(f, where,
-		                 "max.message.bytes=%.*s is not above its source's (%" PRId64
-		                 "): the largest refused records will be cut",
-		                 STR_ARG(values[CONFIG_BYTES]), source_message_bytes);
+	    number_of(values[CONFIG_BYTES], INT64_MAX) < dead_letter_bytes(source_message_bytes))
+		findings_error(f, where,
+		               "max.message.bytes=%.*s: the broker would refuse the largest copies "
+		               "and hold up their shards; set it to %" PRId64,
+		               STR_ARG(values[CONFIG_BYTES]),
+		               dead_letter_bytes(source_message_bytes));
 	check_retention(topic, values, f);
 }
 
@@ -136,7 +149,7 @@ struct rc topic_create(struct session *session, const struct topic *topic, int32
 	};
 	bool larger = topic->role == TOPIC_DEAD_LETTER;
 
-	snprintf(bytes, sizeof(bytes), "%" PRId64, source_message_bytes + DEAD_LETTER_MORE_BYTES);
+	snprintf(bytes, sizeof(bytes), "%" PRId64, dead_letter_bytes(source_message_bytes));
 	return kafka_cluster_create_topic(session->cluster,
 	                                  &(struct topic_plan){ .name = topic->name,
 	                                                        .partitions = partitions,
