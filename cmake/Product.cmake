@@ -53,8 +53,9 @@ function(tally_program name)
   add_dependencies(programs ${name})
 endfunction()
 
-# tally_worker(NAME): services/NAME is a worker; its folder goes into tally_services and, with a
-# main.c, it becomes bin/tally-NAME. Call before tally_services().
+# tally_worker(NAME): services/NAME is a worker that defines `const struct worker NAME_worker`. Its
+# folder goes into tally_services, its table into the list of all workers (services/workers.c), and
+# it becomes the program bin/tally-NAME. Call before tally_services().
 function(tally_worker name)
   set_property(GLOBAL APPEND PROPERTY TALLY_WORKERS ${name})
 endfunction()
@@ -62,19 +63,20 @@ endfunction()
 function(tally_services)
   get_property(workers GLOBAL PROPERTY TALLY_WORKERS)
   set(folders services)
+  set(list "/* From the tally_worker() lines of CMakeLists.txt. */\n#define WORKER_LIST(X)")
   foreach(worker IN LISTS workers)
     list(APPEND folders services/${worker})
+    string(APPEND list " X(${worker})")
   endforeach()
+  file(CONFIGURE OUTPUT "${TALLY_GENERATED}/worker_list.h" CONTENT "${list}\n" @ONLY)
   tally_library(tally_services FOLDERS ${folders} LINKS tally_runtime)
 endfunction()
 
 function(tally_worker_programs)
   get_property(workers GLOBAL PROPERTY TALLY_WORKERS)
   foreach(worker IN LISTS workers)
-    set(main "${CMAKE_SOURCE_DIR}/services/${worker}/main.c")
-    if(EXISTS "${main}")
-      tally_program(tally-${worker} "${main}")
-    endif()
+    tally_program(tally-${worker} "${CMAKE_SOURCE_DIR}/services/main.c")
+    target_compile_definitions(tally-${worker} PRIVATE TALLY_WORKER=${worker}_worker)
   endforeach()
 endfunction()
 

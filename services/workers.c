@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/workers.h"
 
-const struct worker *const workers[] = {
-	&orders_worker,
-	&commissions_worker,
-	&scoreboard_worker,
-	NULL,
-};
+#define WORKER_ADDRESS(name) &name##_worker,
+const struct worker *const workers[] = { WORKER_LIST(WORKER_ADDRESS) NULL };
+#undef WORKER_ADDRESS

@@ -36,7 +36,8 @@ ARROWS = {
                         "common/adapters"),
     "common/host": ("common", "services/workers.h", "events.h"),
     # A fold: the worker interface, domain and generated headers, and what these stand on.
-    "services": ("common/runtime/worker.h", "common/domain", "common/base", "events.h", "services"),
+    "services": ("common/runtime/worker.h", "common/domain", "common/base", "events.h",
+                 "worker_list.h", "services"),
     "services/tallyctl": ("common", "services", "events.h"),
     "services/dashboard": ("common", "services", "events.h"),
 }

@@ -24,7 +24,7 @@ static void tables_are_valid(void **state)
 	assert_true(rc_ok(worker_validate(workers)));
 	for (; workers[count]; count++)
 		assert_ptr_equal(worker_find(str_from_c(workers[count]->name)), workers[count]);
-	assert_int_equal(count, 3);
+	assert_true(count >= 3);
 	assert_null(worker_find(STR("order")));
 }
 
