@@ -159,7 +159,9 @@ static void decode_control(struct chunk *c, const struct message *m, const struc
 		return;
 	}
 	reads_add(reads, entity, due->id);
-	item->cell_count = 1;
+	if (s->worker->timer_reads)
+		s->worker->timer_reads(&item->event, reads);
+	item->cell_count = c->name_count - item->first_cell;
 }
 
 /* ---- events and blocks ---------------------------------------------------- */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/runtime/worker.h"
 
+#include "common/base/limits.h"
 #include "common/base/rc.h"
+
+#define TIME_FIRST_MS INT64_C(946684800000) /* 2000-01-01T00:00:00Z */
+#define TIME_END_MS INT64_C(4102444800000)  /* 2100-01-01T00:00:00Z */
 
 struct str owner_is_id(struct str id)
 {
@@ -15,6 +19,16 @@ const struct worker *worker_find(struct str name)
 			return *w;
 	}
 	return NULL;
+}
+
+struct verdict event_check_time(const struct event *event)
+{
+	if (!event->has_time)
+		return REJECT(REASON_MISSING_FIELD, "/time");
+	if (event->time_ms < TIME_FIRST_MS || event->time_ms >= TIME_END_MS ||
+	    event->time_ms > event->broker_ms + LIMIT_TIME_AHEAD_MS)
+		return REJECT(REASON_TIME_OUT_OF_RANGE, "/time");
+	return APPLY;
 }
 
 /* An entity's record must be what its form can hold. */

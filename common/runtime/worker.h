@@ -147,6 +147,10 @@ struct input {
 	fold_fn *fold;
 };
 
+/* A public event's time must be there, lie in the years 2000 to 2099 and not be more than
+ * LIMIT_TIME_AHEAD_MS after the record's broker timestamp; else REJECT (CONTRACT "Orders in"). */
+struct verdict event_check_time(const struct event *);
+
 /* A Redis key for the documentation and for rebuilds. */
 struct redis_key {
 	const char *pattern; /* "lines:<payee>:<month>" */
@@ -170,6 +174,9 @@ struct worker {
 	/* The due instant of an entity came: it is view 0, event.data is struct
 	 * tallyworks_timer_due. NULL: no timers. */
 	fold_fn *on_timer;
+	/* Names what else on_timer needs, as view 1 and on, by what the timer says (kind, id, due);
+	 * all of the same shard. NULL: nothing. */
+	reads_fn *timer_reads;
 	/* Those of the folds' rules that need neither state nor reference data, for who checks
 	 * events before they are sent (tallyctl validate). NULL: none. */
 	struct verdict (*check)(const struct event *);

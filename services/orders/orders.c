@@ -104,9 +104,6 @@ static const struct {
 
 /* ---- every event ------------------------------------------------------------ */
 
-#define TIME_FIRST_MS INT64_C(946684800000) /* 2000-01-01T00:00:00Z */
-#define TIME_END_MS INT64_C(4102444800000)  /* 2100-01-01T00:00:00Z */
-
 /* Every event of the topic names its order first. */
 _Static_assert(offsetof(struct order_created, order_id) == 0 &&
                        offsetof(struct subscription_made, order_id) == 0 &&
@@ -143,12 +140,7 @@ static struct verdict check_envelope(const struct event *event)
 		return REJECT(REASON_WRONG_KEY, "/data/order_id");
 	if (event->subject.ptr && !str_eq(event->subject, event->key))
 		return REJECT(REASON_WRONG_KEY, "/subject");
-	if (!event->has_time)
-		return REJECT(REASON_MISSING_FIELD, "/time");
-	if (event->time_ms < TIME_FIRST_MS || event->time_ms >= TIME_END_MS ||
-	    event->time_ms > event->broker_ms + LIMIT_TIME_AHEAD_MS)
-		return REJECT(REASON_TIME_OUT_OF_RANGE, "/time");
-	return APPLY;
+	return event_check_time(event);
 }
 
 /* The first event of an order opens its record. */

@@ -175,11 +175,34 @@ static void entries_keep_their_own_text(void **state)
 	assert_ptr_equal(chunk_item_value(&chunk, &chunk.items[0]).ptr, event.value.ptr);
 }
 
+static void reads_tally_of_timer(const struct event *event, struct reads *reads)
+{
+	const struct tallyworks_timer_due *due = event->data;
+
+	assert_int_equal(due->due_ms, 9);
+	reads_add(reads, &tally_entity, reads_join(reads, &due->id, 1));
+}
+
+static void a_timer_names_what_else_it_needs(void **state)
+{
+	(void)state;
+	struct worker worker = tiny_worker;
+	worker.timer_reads = reads_tally_of_timer;
+	struct message m = tiny_timer(&memory, 3, who(0), 9);
+	decode(&worker, &m, 1);
+	assert_int_equal(chunk.items[0].kind, ITEM_TIMER);
+	assert_int_equal(chunk.items[0].cell_count, 2);
+	assert_ptr_equal(chunk.cells[0]->entity, &account_entity);
+	assert_ptr_equal(chunk.cells[1]->entity, &tally_entity);
+	assert_int_equal(chunk.missing_count, 2);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 static const struct CMUnitTest tests[] = {
 	T(entities_are_asked_for_once),
 	T(decoding_stops_behind_a_control_record),
+	T(a_timer_names_what_else_it_needs),
 	T(what_only_looks_like_control_is_ignored),
 	T(damage_is_a_refusal),
 	T(poison_is_not_read),
