@@ -30,7 +30,7 @@ struct checker {
 	const struct way *way;
 	const struct stage *stage;
 	struct arena *arena;
-	struct entries credits, measures, commissions, refused;
+	struct entries credits, measures, commissions, events, refused;
 };
 
 /* ---- JSON ---------------------------------------------------------------------------- */
@@ -171,6 +171,23 @@ static struct rc read_commissions(struct checker *c)
 	return OK;
 }
 
+/* The public events of a topic. */
+static struct rc read_events(struct checker *c, struct str topic)
+{
+	const struct message *m;
+	int64_t offset = 0;
+
+	while ((m = stage_read(c->stage, topic, &offset)) != NULL) {
+		yyjson_val *event = parse(c, m->value);
+
+		TRY(add_entry(&c->events, &(struct entry){ .value = yyjson_obj_get(event, "data"),
+		                                           .type = member(event, "type"),
+		                                           .id = member(event, "id"),
+		                                           .key = m->key }));
+	}
+	return OK;
+}
+
 static struct rc read_refused(struct checker *c)
 {
 	struct str topic = arena_printf(c->arena, "%s.dlq", c->worker->topic);
@@ -202,9 +219,21 @@ static bool sends(const struct worker *worker, const char *topic)
 	return false;
 }
 
+/* Is it the first output to its topic that carries public events? */
+static bool is_first_event_output(const struct worker *worker, const struct output *const *o)
+{
+	for (const struct output *const *before = worker->outputs; before < o; before++)
+		if (strcmp((*before)->topic, (*o)->topic) == 0)
+			return false;
+	return (*o)->form == OUTPUT_EVENT;
+}
+
 static struct rc read_all(struct checker *c)
 {
 	TRY(read_refused(c));
+	for (const struct output *const *o = c->worker->outputs; *o; o++)
+		if (is_first_event_output(c->worker, o))
+			TRY(read_events(c, str_from_c((*o)->topic)));
 	if (sends(c->worker, "credits"))
 		TRY(read_blocks(c, STR("credits"), &c->credits));
 	if (sends(c->worker, "measures"))
@@ -398,6 +427,19 @@ static struct rc then_order(struct checker *c)
 	return OK;
 }
 
+/* then document KEY {...}; then document KEY nowhere */
+static struct rc then_document(struct checker *c)
+{
+	struct str text = value_at(c, line_word(c->line, 1));
+	yyjson_val *document = text.ptr ? parse(c, text) : NULL;
+
+	if (str_eq(line_word(c->line, 2), STR("nowhere")))
+		return document ? wrong(c, "there is", shown(c, document)) : OK;
+	if (!holds(parse(c, c->line->json), document))
+		return wrong(c, "the document is", shown(c, document));
+	return OK;
+}
+
 /* Takes the first entry that fits. */
 static struct rc take_entry(struct checker *c, struct entries *entries, const char *key_name)
 {
@@ -442,23 +484,45 @@ static struct rc then_credits(struct checker *c)
 	return count_entries(c, &c->credits);
 }
 
-/* then commission PAYEE accrued|clawed_back {...} */
-static struct rc then_commission(struct checker *c)
+/* Takes the first event of this type and key that fits. */
+static struct rc take_event(struct checker *c, struct entries *all, struct str type, struct str key)
 {
-	struct str wanted =
-		arena_printf(c->arena, "commission.%.*s", STR_ARG(line_word(c->line, 2)));
-	struct entries *all = &c->commissions;
+	struct buf seen;
 
+	buf_init(&seen, c->arena);
 	for (unsigned i = 0; i < all->count; i++) {
 		struct entry *entry = &all->items[i];
 
-		if (entry->taken || !str_eq(entry->key, line_word(c->line, 1)) ||
-		    !str_eq(entry->type, wanted) || !holds(parse(c, c->line->json), entry->value))
+		if (!str_eq(entry->key, key))
 			continue;
-		entry->taken = true;
-		return OK;
+		if (!entry->taken && str_eq(entry->type, type) &&
+		    holds(parse(c, c->line->json), entry->value)) {
+			entry->taken = true;
+			return OK;
+		}
+		buf_printf(&seen, "\n  %.*s %s", STR_ARG(entry->type), shown(c, entry->value));
 	}
-	return take_entry(c, all, "payee_id"); /* for its words */
+	buf_put_char(&seen, '\0');
+	return wrong(c, "there is only", seen.ptr);
+}
+
+/* then commission PAYEE accrued|clawed_back {...} */
+static struct rc then_commission(struct checker *c)
+{
+	return take_event(c, &c->commissions,
+	                  arena_printf(c->arena, "commission.%.*s", STR_ARG(line_word(c->line, 2))),
+	                  line_word(c->line, 1));
+}
+
+/* then event TYPE KEY {...} */
+static struct rc then_event(struct checker *c)
+{
+	return take_event(c, &c->events, line_word(c->line, 1), line_word(c->line, 2));
+}
+
+static struct rc then_events(struct checker *c)
+{
+	return count_entries(c, &c->events);
 }
 
 static struct rc then_commissions(struct checker *c)
@@ -521,6 +585,9 @@ static const struct {
 	{ "pay", then_pay },
 	{ "board", then_board },
 	{ "hash", then_hash },
+	{ "document", then_document },
+	{ "event", then_event },
+	{ "events", then_events },
 };
 
 /* ---- what must hold in every case ------------------------------------------------------------ */

@@ -13,6 +13,7 @@ struct sent {
 };
 
 struct player {
+	const struct worker *worker;
 	const struct way *way;
 	struct arena *arena;
 	struct stage *stage;
@@ -200,10 +201,18 @@ static bool has_currency(struct str type)
 	return !str_eq(type, STR("order.delivered")) && !str_eq(type, STR("order.cancelled"));
 }
 
-/* when TYPE ORDER [at INSTANT] [id ID] [source S] [key K] [subject S] [arrives INSTANT] {...} */
-static struct rc play_order_event(struct player *p, const struct script_line *line)
+/* What every event of topic orders has. */
+static void fill_order(struct document *data, struct str type, struct str order)
 {
-	struct str type = line_word(line, 0), order = line_word(line, 1),
+	set_text(data, "order_id", order);
+	if (has_currency(type))
+		set_text(data, "currency", STR("CNY"));
+}
+
+/* when TYPE ENTITY [at INSTANT] [id ID] [source S] [key K] [subject S] [arrives INSTANT] {...} */
+static struct rc play_event(struct player *p, const struct script_line *line)
+{
+	struct str type = line_word(line, 0), entity = line_word(line, 1),
 		   time = line_after(line, "at");
 	struct str id = line_after(line, "id"), source = line_after(line, "source");
 	struct str key = line_after(line, "key"), subject = line_after(line, "subject");
@@ -211,24 +220,23 @@ static struct rc play_order_event(struct player *p, const struct script_line *li
 	struct buf value;
 	int64_t time_ms = 0;
 
-	if (!order.ptr || (time.ptr && !read_instant(time, &time_ms)))
-		return rc_fail(RC_DATA, "line %u: when TYPE ORDER at INSTANT {...}", line->number);
+	if (!entity.ptr || (time.ptr && !read_instant(time, &time_ms)))
+		return rc_fail(RC_DATA, "line %u: when TYPE ENTITY at INSTANT {...}", line->number);
 	if (!id.ptr)
 		id = arena_printf(p->arena, "e%u", p->events + 1);
 	TRY(open_json(p, line, &data));
-	set_text(&data, "order_id", order);
-	if (has_currency(type))
-		set_text(&data, "currency", STR("CNY"));
+	if (strcmp(p->worker->topic, "orders") == 0)
+		fill_order(&data, type, entity);
 	buf_init(&value, p->arena);
 	buf_printf(&value, "{\"specversion\":\"1.0\",\"id\":\"%.*s\",\"source\":\"%.*s\",",
 	           STR_ARG(id), STR_ARG(source.ptr ? source : STR("/shop")));
 	buf_printf(&value, "\"type\":\"%.*s\",\"subject\":\"%.*s\",", STR_ARG(type),
-	           STR_ARG(subject.ptr ? subject : order));
+	           STR_ARG(subject.ptr ? subject : entity));
 	if (time.ptr)
 		buf_printf(&value, "\"time\":\"%.*s\",", STR_ARG(time));
 	buf_printf(&value, "\"data\":%.*s}", STR_ARG(close_json(p, &data)));
 	TRY(reach(p, line, time_ms));
-	return send(p, id, key.ptr ? key : order, buf_str(&value));
+	return send(p, id, key.ptr ? key : entity, buf_str(&value));
 }
 
 /* when credit PAYEE [at INSTANT] {...}: what is not said is that of a first payment. */
@@ -292,7 +300,7 @@ static struct rc play_when(struct player *p, const struct script_line *line)
 		return play_credit(p, line);
 	if (str_eq_c(what, "measure"))
 		return play_measure(p, line);
-	return play_order_event(p, line);
+	return play_event(p, line);
 }
 
 /* ---- a case ------------------------------------------------------------------------------ */
@@ -311,7 +319,7 @@ static struct rc play_lines(struct player *p, const struct script_case *c)
 struct rc play(const struct script_case *c, const struct worker *worker, const struct way *way,
                struct arena *arena, struct stage **out)
 {
-	struct player player = { .way = way, .arena = arena };
+	struct player player = { .worker = worker, .way = way, .arena = arena };
 
 	player.stage = *out = stage_new(worker, way->unflushed);
 	TRY(play_lines(&player, c));

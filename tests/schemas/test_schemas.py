@@ -4,8 +4,8 @@
 
 An independent validator (Debian's python3-jsonschema) checks each file against draft 2020-12, each
 example and each counter-example. The generator must take the files as they are and refuse, with
-file and pointer, whatever is outside of its subset. asyncapi.yaml must name the contract's topics
-and every event file.
+file and pointer, whatever is outside of its subset. asyncapi.yaml must name every event file and,
+as the worker tables say (tallyctl describe), every topic with what is in it.
 """
 import copy
 import json
@@ -25,17 +25,21 @@ SCHEMAS = os.path.join(REPOSITORY, 'schemas')
 GENERATOR = os.path.join(SCHEMAS, 'generate.py')
 REASON_H = os.path.join(REPOSITORY, 'common', 'codec', 'reason.h')
 
-# CONTRACT "Names": the topics there can ever be, and those that exist by now.
-CONTRACT_TOPICS = set('''orders leads campaigns channels reference credits measures commissions
-statements alerts'''.split())
-TOPICS = {'orders', 'reference', 'credits', 'measures', 'commissions'}
-WORKER_INPUTS = {'orders', 'credits', 'measures'}
-# Which folders of schemas stand in which topic.
-TOPIC_FOLDERS = {'orders': ['orders'], 'reference': ['reference'], 'commissions': ['out']}
+PROGRAMS = os.environ.get('TALLY_TEST_BIN') or os.path.join(REPOSITORY, 'build', 'release', 'bin')
+
+# Folders of schemas that are no events: what blocks are made of, what Redis holds.
+NO_EVENTS = {'', 'internal', 'state'}
 # Not events of their own: shared by others.
 SHARED = {'out/commission.schema.json'}
 
 warnings.simplefilter('ignore', DeprecationWarning)
+
+
+def describe_workers():
+	"""The worker tables, as tallyctl prints them."""
+	run = subprocess.run([os.path.join(PROGRAMS, 'tallyctl'), 'describe', '--json'],
+	                     capture_output=True, text=True, check=True)
+	return json.loads(run.stdout)['workers']
 
 
 def load_schemas():
@@ -349,6 +353,7 @@ class Asyncapi(unittest.TestCase):
 		reader = Yaml(cls.text)
 		cls.api = reader.mapping(0)
 		assert reader.at == len(reader.lines), reader.lines[reader.at]
+		cls.workers = describe_workers()
 
 	def find(self, pointer):
 		node = self.api
@@ -375,10 +380,12 @@ class Asyncapi(unittest.TestCase):
 			else:
 				self.assertIn(os.path.normpath(ref), FILES, ref)
 
-	def test_topics_are_the_contracts(self):
+	def test_topics_are_those_of_the_workers(self):
 		addresses = {channel['address'] for channel in self.api['channels'].values()}
-		self.assertEqual(addresses, TOPICS | {topic + '.dlq' for topic in WORKER_INPUTS})
-		self.assertLessEqual(TOPICS, CONTRACT_TOPICS)
+		inputs = {worker['topic'] for worker in self.workers}
+		outputs = {output['topic'] for worker in self.workers for output in worker['outputs']}
+		self.assertEqual(addresses, {'reference'} | inputs | outputs |
+		                 {topic + '.dlq' for topic in inputs})
 		for name, channel in self.api['channels'].items():
 			kafka = channel['bindings']['kafka']
 			self.assertEqual(name, channel['address'].replace('.', '_'))
@@ -386,13 +393,25 @@ class Asyncapi(unittest.TestCase):
 			self.assertEqual(kafka['partitions'], 1 if name == 'reference' else 8)
 			self.assertEqual(kafka['topicConfiguration']['cleanup.policy'], ['delete'])
 
-	def test_every_event_file_stands_in_its_topic(self):
-		for topic, folders in TOPIC_FOLDERS.items():
-			names = set(self.api['channels'][topic]['messages'])
-			for path in set(FILES) - SHARED:
-				folder, _, name = path.rpartition('/')
-				if folder in folders:
-					self.assertIn(name[:-len('.schema.json')], names, path)
+	def messages_of(self, topic):
+		return set(self.api['channels'][topic.replace('.', '_')]['messages'])
+
+	def test_every_event_stands_in_its_topic(self):
+		for worker in self.workers:
+			if not worker['internal']:
+				self.assertLessEqual(set(worker['inputs']), self.messages_of(worker['topic']))
+			for output in worker['outputs']:
+				if output['form'] == 'events':
+					self.assertIn(output['type'], self.messages_of(output['topic']))
+		for path in FILES:
+			folder, _, name = path.rpartition('/')
+			if folder == 'reference':
+				self.assertIn(name[:-len('.schema.json')], self.messages_of('reference'), path)
+
+	def test_every_input_takes_control_records(self):
+		for worker in self.workers:
+			for kind in ('timer.due', 'reference.advanced', 'logic.advanced'):
+				self.assertIn('tallyworks.' + kind, self.messages_of(worker['topic']))
 
 	def test_messages_have_their_own_data(self):
 		for name, message in self.api['components']['messages'].items():
@@ -408,8 +427,7 @@ class Asyncapi(unittest.TestCase):
 	def test_every_file_is_used(self):
 		used = {os.path.normpath(ref) for ref in refs_of(self.api) if not ref.startswith('#')}
 		for path in FILES:
-			if path.partition('/')[0] in ('orders', 'control', 'reference', 'out') and \
-			        path not in SHARED:
+			if os.path.dirname(path) not in NO_EVENTS and path not in SHARED:
 				self.assertIn(path, used)
 
 	def test_the_dlq_has_all_reasons(self):
