@@ -3,9 +3,10 @@
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
+DOCS_BIN ?= build/$(PRESET)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down test exact faults fuzz bench fmt tidy sim clean
+.PHONY: help setup build up demo down test exact faults fuzz bench fmt tidy docs sim clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -50,6 +51,10 @@ bench: setup ## measure throughput and latency on this machine
 
 fmt: ## clang-format over the C files
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
+
+docs: ## print the pages of docs/ that come from the code's tables (DOCS_BIN=build/PRESET/bin)
+	@$(DOCS_BIN)/tallyctl --print-docs names | while read -r name file; do \
+		$(DOCS_BIN)/tallyctl --print-docs "$$name" >"$$file"; done
 
 tidy: setup ## the code's law, as far as a program can check it
 	@python3 tests/tidy/tidy.py

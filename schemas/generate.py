@@ -283,6 +283,7 @@ class Model:
 			refuse(path, pointer, 'a property is a word of ASCII letters, digits, underscores')
 		field = Field(name, node, required)
 		where, inner, whole = self.resolve(path, pointer, node)
+		field.description = whole.get('description', '')
 		field.fault = node.get('x-reason')
 		field.money = whole.get('x-reason') == MONEY_REASON
 		if field.fault is None and not field.money:
@@ -398,8 +399,17 @@ def header_text(model):
 		write_struct(record, out, not record.like and record.c_name in lists)
 	out.append('/* The type of each file, in order of path; ends with NULL. */')
 	out.append('extern const struct record_type *const record_types[];\n')
+	out.append('/* What the schemas say of every record, nested ones too; ends with type NULL. */')
+	out.append('extern const struct record_words record_words[];\n')
 	out.append('#endif')
 	return '\n'.join(out) + '\n'
+
+
+def owner_of(record):
+	"""The record whose fields it has."""
+	while record.like:
+		record = record.like
+	return record
 
 
 def field_text(record, field):
@@ -433,9 +443,7 @@ def write_table(record, out):
 			           % (record.c_name, field.c_name))
 			out += ['\tSTR_INIT(%s),' % c_string(choice) for choice in field.choices]
 			out.append('\t{ NULL, 0 }\n};')
-	owner = record
-	while owner.like:
-		owner = owner.like
+	owner = owner_of(record)
 	if owner is record:
 		out.append('static const struct field %s_fields[] = {' % record.c_name)
 		out += [field_text(record, field) for field in record.fields]
@@ -449,6 +457,20 @@ def write_table(record, out):
 	out.append('\t.field_count = %d,\n};\n' % len(owner.fields))
 
 
+def words_text(model):
+	"""For documents only, hence apart from the tables that decoding reads."""
+	out = []
+	for record in model.records:
+		out.append('static const char *const %s_words[] = {' % record.c_name)
+		out += ['\t%s,' % c_string(field.description) for field in owner_of(record).fields]
+		out.append('};')
+	out.append('const struct record_words record_words[] = {')
+	out += ['\t{ &%s_type, %s, %s_words },'
+	        % (record.c_name, c_string(record.description), record.c_name)
+	        for record in model.records]
+	return out + ['\t{ NULL, NULL, NULL }\n};']
+
+
 def source_text(model):
 	out = [HEAD % 'The field tables of all events and records.', '#include "events.h"\n']
 	for record in model.records:
@@ -457,7 +479,7 @@ def source_text(model):
 	roots = [model.by_place[(path, '')] for path in model.files if (path, '') in model.by_place]
 	out += ['\t&%s_type,' % root.c_name for root in roots]
 	out.append('\tNULL\n};')
-	return '\n'.join(out) + '\n'
+	return '\n'.join(out + words_text(model)) + '\n'
 
 
 def examples_text(model):

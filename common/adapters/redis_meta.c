@@ -1,34 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A table of the number fields; the others by hand.
+ * A table of the fields (redis_keys.c): numbers are read by it, the others by hand.
  */
 #include "common/adapters/redis_meta.h"
 
-#include <stddef.h>
-
-static const struct {
-	struct str name;
-	size_t offset; /* of an int64_t in struct shard_meta */
-} numbers[] = {
-	{ STR_INIT("cursor"), offsetof(struct shard_meta, input_cursor) },
-	{ STR_INIT("pin"), offsetof(struct shard_meta, reference_pin) },
-	{ STR_INIT("watermark"), offsetof(struct shard_meta, watermark_ms) },
-	{ STR_INIT("broker_time"), offsetof(struct shard_meta, broker_ms) },
-	{ STR_INIT("partitions"), offsetof(struct shard_meta, partitions) },
-	{ STR_INIT("trying"), offsetof(struct shard_meta, trying) },
-	{ STR_INIT("tries"), offsetof(struct shard_meta, tries) },
-};
+#include "common/adapters/redis_keys.h"
 
 static bool read_number(struct str name, struct str value, struct shard_meta *out)
 {
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+	for (const struct redis_field *field = redis_meta_fields; field->name.ptr; field++) {
 		int64_t number;
 
-		if (!str_eq(name, numbers[i].name))
+		if (field->number == REDIS_FIELD_OTHER || !str_eq(name, field->name))
 			continue;
 		if (!str_to_i64(value, &number))
 			return false;
-		memcpy((char *)out + numbers[i].offset, &number, sizeof(number));
+		memcpy((char *)out + field->number, &number, sizeof(number));
 		return true;
 	}
 	return true; /* of a later build */

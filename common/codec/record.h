@@ -75,6 +75,13 @@ struct record_type {
 	unsigned field_count; /* at most 64 */
 };
 
+/* What a schema says about a record and its fields, for documents. */
+struct record_words {
+	const struct record_type *type;
+	const char *words;
+	const char *const *fields; /* as many as the type has; "" where it says nothing */
+};
+
 /* All generated list types have this layout, with a typed `items`. */
 struct list {
 	void *items;

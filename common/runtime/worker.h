@@ -47,6 +47,7 @@ struct entity {
 	const struct record_type *type; /* generated from schemas/state */
 	enum entity_form form;
 	struct str prefix; /* "order:" */
+	const char *pattern; /* "order:<order_id>", for documents */
 	/* The message key whose shard owns the entity with this id. */
 	struct str (*owner)(struct str id);
 	/* When the runtime shall append a timer for it, ms since 1970; 0: never. NULL: no timers. */
@@ -87,6 +88,7 @@ enum output_form {
 
 struct output {
 	const char *topic;
+	const char *key;  /* what the message key is, or decides the partition; for documents */
 	const char *type; /* CloudEvents type; for internal topics the entry's name */
 	enum output_form form;
 	const struct record_type *data;
@@ -165,6 +167,7 @@ struct worker {
 	const char *name;  /* "orders" */
 	const char *words; /* "order life cycle and crediting" */
 	const char *topic; /* the single input topic */
+	const char *key;   /* what its message key is ("order_id"), for documents */
 	bool internal;     /* the topic carries blocks of entries of inputs[0].type */
 	uint32_t logic_version;
 	const struct input *inputs;           /* ends with type NULL */

@@ -35,11 +35,13 @@ static const struct entity pay_entity = {
 	.type = &pay_type,
 	.form = ENTITY_FIGURES,
 	.prefix = STR_INIT("pay:"),
+	.pattern = "pay:<payee_id>:<month>",
 	.owner = owner_is_payee,
 };
 
 static const struct output accrued = {
 	.topic = "commissions",
+	.key = "payee_id",
 	.type = "commission.accrued",
 	.form = OUTPUT_EVENT,
 	.data = &commission_accrued_type,
@@ -47,6 +49,7 @@ static const struct output accrued = {
 
 static const struct output clawed_back = {
 	.topic = "commissions",
+	.key = "payee_id",
 	.type = "commission.clawed_back",
 	.form = OUTPUT_EVENT,
 	.data = &commission_clawed_back_type,
@@ -54,6 +57,7 @@ static const struct output clawed_back = {
 
 static const struct output measures = {
 	.topic = "measures",
+	.key = "<kind>:<id>",
 	.type = "measure",
 	.form = OUTPUT_SUMMED,
 	.data = &measure_type,
@@ -75,6 +79,7 @@ const struct worker commissions_worker = {
 	.name = "commissions",
 	.words = "rates, commissions and what is taken back",
 	.topic = "credits",
+	.key = "payee_id",
 	.internal = true,
 	.logic_version = 1,
 	.inputs = inputs,

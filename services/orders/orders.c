@@ -43,12 +43,14 @@ static const struct entity order_entity = {
 	.type = &order_type,
 	.form = ENTITY_DOCUMENT,
 	.prefix = STR_INIT("order:"),
+	.pattern = "order:<order_id>",
 	.owner = owner_is_id,
 	.due_ms = due_ms,
 };
 
 const struct output orders_credits = {
 	.topic = "credits",
+	.key = "payee_id",
 	.type = "credit",
 	.form = OUTPUT_BLOCK,
 	.data = &credit_type,
@@ -56,6 +58,7 @@ const struct output orders_credits = {
 
 const struct output orders_measures = {
 	.topic = "measures",
+	.key = "<kind>:<id>",
 	.type = "measure",
 	.form = OUTPUT_SUMMED,
 	.data = &measure_type,
@@ -68,6 +71,7 @@ const struct worker orders_worker = {
 	.name = "orders",
 	.words = "order life cycle and crediting",
 	.topic = "orders",
+	.key = "order_id",
 	.logic_version = 1,
 	.inputs = inputs,
 	.entities = (const struct entity *const[]){ &order_entity, NULL },

@@ -36,6 +36,7 @@ static const struct entity sales_entity = {
 	.type = &figures_type,
 	.form = ENTITY_FIGURES,
 	.prefix = STR_INIT("sales:"),
+	.pattern = "sales:<kind>:<id>:<period>",
 	.owner = owner_of_sales,
 };
 
@@ -45,6 +46,7 @@ static const struct entity seat_entity = {
 	.type = &seat_type,
 	.form = ENTITY_FIGURES,
 	.prefix = STR_INIT("seat:"),
+	.pattern = "seat:payee:<payee_id>:<unit kind>:<unit_id>:<period>",
 	.owner = owner_of_seat,
 };
 
@@ -61,6 +63,7 @@ const struct worker scoreboard_worker = {
 	.name = "scoreboard",
 	.words = "figures by scope and period, boards",
 	.topic = "measures",
+	.key = "<kind>:<id>",
 	.internal = true,
 	.logic_version = 1,
 	.inputs = inputs,

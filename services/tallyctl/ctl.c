@@ -10,10 +10,9 @@
 
 #include "common/base/must.h"
 #include "common/host/command_line.h"
-#include "common/host/config_print.h"
-#include "common/host/metrics.h"
 #include "common/host/version.h"
 #include "services/tallyctl/command.h"
+#include "services/tallyctl/pages.h"
 
 #define COMMANDS_MOST 32
 
@@ -25,9 +24,9 @@ struct ctl {
 	const char *docs; /* --print-docs; NULL */
 };
 
-/* Not in the help: the build and tests/unit/test_config.c print the documents with it. */
+/* Not in the help: `make docs` prints the pages with it. */
 static const struct flag hidden_flags[] = {
-	{ "--print-docs", "NAME", "print docs/CONFIG.md (config) or docs/METRICS.md (metrics)" },
+	{ "--print-docs", "NAME", "print a page of docs/; names lists them" },
 	{ .name = NULL },
 };
 
@@ -153,12 +152,16 @@ static void help(const struct command *only, struct buf *out)
 
 static struct rc print_docs(const char *name, struct buf *out)
 {
-	if (strcmp(name, "config") == 0)
-		config_document(out);
-	else if (strcmp(name, "metrics") == 0)
-		metrics_document(out);
-	else
-		return rc_fail(RC_USAGE, "--print-docs %s: there are config and metrics", name);
+	const struct page *found = page_find(name);
+
+	if (!found && strcmp(name, "names") != 0)
+		return rc_fail(RC_USAGE,
+		               "--print-docs %s: no such page; --print-docs names lists them",
+		               name);
+	if (found)
+		found->print(out);
+	for (const struct page *page = pages; !found && page->name; page++)
+		buf_printf(out, "%s %s\n", page->name, page->file);
 	return OK;
 }
 

@@ -24,6 +24,23 @@ static const char *const config_names[CONFIG_COUNT] = {
 	[CONFIG_SIZE] = "retention.bytes",
 };
 
+#define ALL_ROLES(value)                                                \
+	{                                                               \
+		[TOPIC_REFERENCE] = (value), [TOPIC_INPUT] = (value),   \
+		[TOPIC_DEAD_LETTER] = (value), [TOPIC_OUTPUT] = (value) \
+	}
+
+const struct topic_setting topic_settings[TOPIC_SETTINGS] = {
+	{ "cleanup.policy", ALL_ROLES("delete") },
+	{ "retention.ms", ALL_ROLES("-1") },
+	{ "retention.bytes", ALL_ROLES("-1") },
+	{ "message.timestamp.type",
+	  { [TOPIC_REFERENCE] = "CreateTime",
+	    [TOPIC_INPUT] = "LogAppendTime",
+	    [TOPIC_DEAD_LETTER] = "CreateTime",
+	    [TOPIC_OUTPUT] = "CreateTime" } },
+};
+
 static int64_t number_of(struct str text, int64_t fallback)
 {
 	int64_t number;
@@ -139,21 +156,20 @@ struct rc topic_create(struct session *session, const struct topic *topic, int32
                        int replicas, int64_t source_message_bytes)
 {
 	char bytes[24];
-	struct kafka_property configs[] = {
-		{ "cleanup.policy", "delete" },
-		{ "retention.ms", "-1" },
-		{ "retention.bytes", "-1" },
-		{ "message.timestamp.type",
-		  topic->role == TOPIC_INPUT ? "LogAppendTime" : "CreateTime" },
-		{ "max.message.bytes", bytes },
-	};
-	bool larger = topic->role == TOPIC_DEAD_LETTER;
+	struct kafka_property configs[TOPIC_SETTINGS + 1] = { { NULL, NULL } };
+	unsigned count = 0;
 
+	for (; count < TOPIC_SETTINGS; count++)
+		configs[count] =
+			(struct kafka_property){ topic_settings[count].name,
+			                         topic_settings[count].values[topic->role] };
 	snprintf(bytes, sizeof(bytes), "%" PRId64, dead_letter_bytes(source_message_bytes));
+	if (topic->role == TOPIC_DEAD_LETTER)
+		configs[count++] = (struct kafka_property){ "max.message.bytes", bytes };
 	return kafka_cluster_create_topic(session->cluster,
 	                                  &(struct topic_plan){ .name = topic->name,
 	                                                        .partitions = partitions,
 	                                                        .replicas = replicas,
 	                                                        .configs = configs,
-	                                                        .config_count = larger ? 5 : 4 });
+	                                                        .config_count = count });
 }

@@ -18,6 +18,14 @@
 #define MESSAGE_BYTES_DEFAULT 1048588
 #define DEAD_LETTER_MORE_BYTES 131072
 
+/* What a topic of each role is made with; dead-letter topics get max.message.bytes besides. */
+#define TOPIC_SETTINGS 4
+struct topic_setting {
+	const char *name;
+	const char *values[TOPIC_ROLES]; /* by enum topic_role */
+};
+extern const struct topic_setting topic_settings[TOPIC_SETTINGS];
+
 /* Checks an existing topic; max_message_bytes is told for its dead-letter topic's sake. */
 struct rc topic_check(struct session *, const struct topic *, const struct topic_state *,
                       int32_t partitions, int64_t source_message_bytes, struct findings *,

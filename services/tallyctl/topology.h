@@ -14,6 +14,7 @@
 #define TOPOLOGY_TOPICS_MOST 64
 
 enum topic_role { TOPIC_REFERENCE, TOPIC_INPUT, TOPIC_DEAD_LETTER, TOPIC_OUTPUT };
+#define TOPIC_ROLES 4
 
 struct topic {
 	const char *name; /* with prefix */

@@ -33,11 +33,12 @@ static struct str id_is_owner(struct str id)
 	return id;
 }
 
-static const struct entity doc_entity = { "doc",           &no_fields,
-	                                  ENTITY_DOCUMENT, STR_INIT("doc:"),
-	                                  id_is_owner,     NULL };
-static const struct entity sum_entity = { "sum",       &no_fields, ENTITY_FIGURES, STR_INIT("sum:"),
-	                                  id_is_owner, NULL };
+static const struct entity doc_entity = {
+	"doc", &no_fields, ENTITY_DOCUMENT, STR_INIT("doc:"), NULL, id_is_owner, NULL
+};
+static const struct entity sum_entity = {
+	"sum", &no_fields, ENTITY_FIGURES, STR_INIT("sum:"), NULL, id_is_owner, NULL
+};
 static const struct entity *const entities[] = { &doc_entity, &sum_entity, NULL };
 static const struct redis_key keys[] = {
 	{ "list:<id>", "hash", "for the suite", STR_INIT("list:"), id_is_owner },

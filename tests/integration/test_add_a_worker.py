@@ -3,9 +3,9 @@
 """docs/ADD-A-WORKER.md, followed word by word in a copy of the tree, gives a running worker.
 
 Above each code block stands what to do with it: "Write `path`" or "In `path`, below `line` [and the
-line under it], add". Shell blocks are run in the order of the page, in one shell; a text block below
-one is how what it prints must end. Only its ports are replaced by free ones. What the page adds to existing files counts: at most four
-of them.
+line under it], add". Shell blocks are run in the order of the page, in one shell; a text block
+below one is how what it prints must end. Only its ports are replaced by free ones. What the page
+adds to existing files counts: at most four of them.
 """
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def write_file(tree: Path, name: str, text: str) -> None:
 def add_lines(tree: Path, name: str, line: str, skip: int, text: str) -> None:
     path = tree / name
     lines = path.read_text().split("\n")
-    must(lines.count(line) == 1, f"{name} has the line {line!r} {lines.count(line)} times, not once")
+    must(lines.count(line) == 1, f"{name} has {line!r} {lines.count(line)} times, not once")
     at = lines.index(line) + 1 + skip
     path.write_text("\n".join(lines[:at] + text.rstrip("\n").split("\n") + lines[at:]))
 

@@ -82,10 +82,14 @@ static void move_add(void *into, const void *row)
 	((struct move *)into)->amount += ((const struct move *)row)->amount;
 }
 
-const struct output noted_output = { "notes", "noted", OUTPUT_EVENT, &move_type, 0, 0, 0 };
-const struct output moves_output = { "moves", "move", OUTPUT_BLOCK, &move_type, 0, 0, 0 };
-const struct output sums_output = { "sums",    "sum",     OUTPUT_SUMMED, &move_type,
-	                            move_hash, move_same, move_add };
+const struct output noted_output = {
+	"notes", "account", "noted", OUTPUT_EVENT, &move_type, 0, 0, 0
+};
+const struct output moves_output = {
+	"moves", "account", "move", OUTPUT_BLOCK, &move_type, 0, 0, 0
+};
+const struct output sums_output = { "sums",     "account", "sum",     OUTPUT_SUMMED,
+	                            &move_type, move_hash, move_same, move_add };
 
 /* ---- folds ----------------------------------------------------------------------- */
 

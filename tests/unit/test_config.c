@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Does the strongest source win, does every fault get its place and a word on
- * what to do, are secrets never printed, and is docs/CONFIG.md fresh?
+ * what to do, and are secrets never printed?
  */
 #include "common/host/config.h"
 
@@ -279,24 +279,6 @@ static void what_is_printed_can_be_read_again(void **state)
 	free(config);
 }
 
-static void the_document_is_fresh(void **state)
-{
-	struct buf out;
-	char file[65536];
-	FILE *stream = fopen("docs/CONFIG.md", "re");
-	size_t len;
-
-	(void)state;
-	assert_non_null(stream);
-	len = fread(file, 1, sizeof(file), stream);
-	fclose(stream);
-	buf_init(&out, NULL);
-	config_document(&out);
-	/* Otherwise: tallyctl --print-docs config >docs/CONFIG.md */
-	assert_str_eq(str_of(file, len), buf_str(&out));
-	buf_release(&out);
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(defaults_are_valid),
 	cmocka_unit_test(the_strongest_source_wins),
@@ -306,6 +288,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(http_addresses),
 	cmocka_unit_test(secrets_are_masked),
 	cmocka_unit_test(what_is_printed_can_be_read_again),
-	cmocka_unit_test(the_document_is_fresh),
 };
+
 TESTING_MAIN(tests)

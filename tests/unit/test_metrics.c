@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is what is served valid for Prometheus, right for a known snapshot, and is
- * docs/METRICS.md fresh?
+ * Is what is served valid for Prometheus, and right for a known snapshot?
  */
 #include "common/host/metrics.h"
 
@@ -152,28 +151,10 @@ static void workers_have_ports_of_their_own(void **state)
 		assert_int_equal(metrics_default_port(workers[i]), METRICS_FIRST_PORT + i);
 }
 
-static void the_document_is_fresh(void **state)
-{
-	FILE *stream = fopen("docs/METRICS.md", "re");
-	struct buf out;
-	char file[65536];
-	size_t len;
-
-	(void)state;
-	assert_non_null(stream);
-	len = fread(file, 1, sizeof(file), stream);
-	fclose(stream);
-	buf_init(&out, NULL);
-	metrics_document(&out);
-	/* Otherwise: tallyctl --print-docs metrics >docs/METRICS.md */
-	assert_str_eq(str_of(file, len), buf_str(&out));
-	buf_release(&out);
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(renders_a_known_snapshot),
 	cmocka_unit_test(every_line_is_well_formed),
 	cmocka_unit_test(workers_have_ports_of_their_own),
-	cmocka_unit_test(the_document_is_fresh),
 };
+
 TESTING_MAIN(tests)

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of words name exactly what the code has: log events, headers, red lights of the runbook.
+
+Log events: every log_LEVEL("event") of the product stands in common/host/log_events.c with that
+level, and nothing else does. Headers: every header that the runtime sends stands in the table of
+services/tallyctl/pages.c, and the other way round. The runbook names each event that is a warning
+or an error, each check of /readyz, each exit status and each refusal of a shard by its words.
+"""
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CALL = re.compile(r'\blog_(debug|info|warn|error)\(\s*"([a-z_]+)"')
+ROW = re.compile(r'^\t\{ "([a-z_]+)", LOG_([A-Z]+),', re.M)
+SENT = re.compile(r'\bheader\("([^"]+)"|\{ STR\("((?:tw-|content-)[^"]+)"\)')
+HEADER_ROW = re.compile(r'^\t\{ "([^"]+)", "[^"]+"', re.M)
+CHECK = re.compile(r'put_check\(out, "(\w+)"')
+REFUSAL = re.compile(r'REFUSE\(s, now_ms,\s*((?:"[^"]*"\s*(?:PRI\w+\s*)?)+)')
+STATUS = re.compile(r'X\(RC_\w+, "[^"]*", (\d+)\)')
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def sources() -> list[Path]:
+    folders = (ROOT / "common", ROOT / "services")
+    return sorted(path for folder in folders for path in folder.rglob("*.c"))
+
+
+def log_findings(calls: set[tuple[str, str]], rows: list[tuple[str, str]]) -> list[str]:
+    table = {(name, level.lower()) for name, level in rows}
+    return ([f"log event {name} ({level}) is not in common/host/log_events.c"
+             for name, level in sorted(calls - table)] +
+            [f"common/host/log_events.c has {name} ({level}), which nothing writes"
+             for name, level in sorted(table - calls)])
+
+
+def header_findings(sent: set[str], rows: set[str]) -> list[str]:
+    return ([f"header {name} is not in the table of services/tallyctl/pages.c"
+             for name in sorted(sent - rows)] +
+            [f"services/tallyctl/pages.c has the header {name}, which nothing sends"
+             for name in sorted(rows - sent)])
+
+
+def runbook_findings(runbook: str, words: set[str]) -> list[str]:
+    return [f"docs/RUNBOOK.md says nothing of `{word}`" for word in sorted(words)
+            if f"`{word}`" not in runbook]
+
+
+def refusal_words(call: str) -> str:
+    """The cause in a refusal, before what to do: its longest run without a number."""
+    text = re.sub(r'"\s*(PRI\w+)?\s*"', "", call).strip().strip('"')
+    cause = re.split(r"[:(]", text)[0]
+    return max((run.strip(" ,") for run in re.split(r"%d|%", cause)), key=len)
+
+
+def refusals() -> set[str]:
+    found = {refusal_words(call) for call in REFUSAL.findall(read("common/runtime/shard_claim.c"))}
+    assert len(found) > 5, found
+    return found
+
+
+def all_findings() -> list[str]:
+    calls = {(name, level) for path in sources() for level, name in CALL.findall(path.read_text())}
+    rows = ROW.findall(read("common/host/log_events.c"))
+    runtime = "".join(path.read_text() for path in sources() if "common/runtime" in str(path))
+    sent = {a or b for a, b in SENT.findall(runtime)}
+    pages = read("services/tallyctl/pages.c")
+    table = pages[pages.index("} headers[] = {"):]
+    described = set(HEADER_ROW.findall(table[:table.index("\n};")]))
+    red = {name for name, level in rows if level in ("WARN", "ERROR")}
+    red |= set(CHECK.findall(read("common/host/health.c")))
+    red |= set(STATUS.findall(read("common/base/rc.h"))) - {"0"}
+    return (log_findings(calls, rows) + header_findings(sent, described) +
+            runbook_findings(read("docs/RUNBOOK.md"), red) +
+            [f"docs/RUNBOOK.md does not say: {words}" for words in sorted(refusals())
+             if words not in read("docs/RUNBOOK.md")])
+
+
+def must_see_what_is_wrong() -> list[str]:
+    """Mutants: each check finds what it is for."""
+    blind = []
+    if len(log_findings({("a", "warn")}, [("a", "ERROR"), ("b", "INFO")])) != 3:
+        blind.append("blind to wrong log events")
+    if len(header_findings({"x"}, {"y"})) != 2:
+        blind.append("blind to wrong headers")
+    if len(runbook_findings("`a`", {"a", "b"})) != 1:
+        blind.append("blind to what the runbook lacks")
+    if CALL.findall('log_warn("x_y", LOG_END)\nlog_info(\n\t"z")') != [("warn", "x_y"),
+                                                                      ("info", "z")]:
+        blind.append("blind to calls")
+    return blind
+
+
+def main() -> int:
+    findings = must_see_what_is_wrong() + all_findings()
+    print("\n".join(findings))
+    print(f"{len(findings)} findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
