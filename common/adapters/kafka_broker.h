@@ -37,6 +37,9 @@ struct kafka_options {
 void kafka_options_default(struct kafka_options *);
 /* Would librdkafka take the property, and may it be set? */
 struct rc kafka_property_check(const char *name, const char *value);
+/* Would a client start with all of them: do they fit together, can their files be read? Asks no
+ * broker. */
+struct rc kafka_properties_check(const struct kafka_property *, unsigned count);
 
 struct kafka_broker;
 

@@ -93,6 +93,15 @@ struct rc kafka_conf_put_int(rd_kafka_conf_t *conf, const char *name, int64_t va
 	return kafka_conf_put(conf, name, text);
 }
 
+/* What the properties' check says comes back as its failure. */
+static void ignore_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	(void)level;
+	(void)facility;
+	(void)text;
+}
+
 struct rc kafka_property_check(const char *name, const char *value)
 {
 	rd_kafka_conf_t *conf;
@@ -108,6 +117,29 @@ struct rc kafka_property_check(const char *name, const char *value)
 	rc = kafka_conf_put(conf, name, value);
 	rd_kafka_conf_destroy(conf);
 	return rc;
+}
+
+struct rc kafka_properties_check(const struct kafka_property *properties, unsigned count)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char words[ERROR_BYTES];
+	struct rc rc = OK;
+	rd_kafka_t *rk;
+
+	rd_kafka_conf_set_log_cb(conf, ignore_log);
+	for (unsigned i = 0; rc_ok(rc) && i < count; i++)
+		rc = kafka_conf_put(conf, properties[i].name, properties[i].value);
+	if (!rc_ok(rc)) {
+		rd_kafka_conf_destroy(conf);
+		return rc;
+	}
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, words, sizeof(words));
+	if (!rk) {
+		rd_kafka_conf_destroy(conf);
+		return rc_fail(RC_CONFIG, "together they do not work: %s", words);
+	}
+	rd_kafka_destroy(rk);
+	return OK;
 }
 
 struct rc kafka_conf_put_properties(rd_kafka_conf_t *conf, const struct kafka_options *options)

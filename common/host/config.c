@@ -18,6 +18,7 @@
 #include "common/adapters/redis_url.h"
 #include "common/base/limits.h"
 #include "common/base/timestamp.h"
+#include "common/host/config_print.h"
 #include "common/host/spelling.h"
 
 #define FILE_BYTES_MOST (1 << 20)
@@ -352,11 +353,23 @@ static void check_http(struct loading *l)
 		colon == text ? "0.0.0.0" : keep(l, str_of(text, (size_t)(colon - text)));
 }
 
+/* The text of a file that holds one secret; a newline at its end is cut off. */
+static bool read_secret(struct loading *l, const char *path, const char *from, const char **out)
+{
+	struct str secret;
+
+	if (!read_text(l, path, from, SECRET_BYTES_MOST, &secret))
+		return false;
+	while (secret.len && strchr("\r\n", secret.ptr[secret.len - 1]))
+		secret.len--;
+	*out = keep(l, secret);
+	return true;
+}
+
 static void check_redis(struct loading *l)
 {
 	struct config *config = l->config;
 	struct redis_url url = { .tls = false };
-	struct str secret;
 
 	if (config->redis_mode == REDIS_CLUSTER)
 		fault(l,
@@ -380,22 +393,60 @@ static void check_redis(struct loading *l)
 		      "encrypted",
 		      from_of(config, "redis.url"));
 	if (config->redis_password_file[0] && !config->redis_password[0] &&
-	    access(config->redis_password_file, R_OK) == 0 &&
-	    read_text(l, config->redis_password_file, from_of(config, "redis.password.file"),
-	              SECRET_BYTES_MOST, &secret)) {
-		while (secret.len && strchr("\r\n", secret.ptr[secret.len - 1]))
-			secret.len--;
-		config->redis_password = keep(l, secret);
-	}
+	    access(config->redis_password_file, R_OK) == 0)
+		read_secret(l, config->redis_password_file, from_of(config, "redis.password.file"),
+		            &config->redis_password);
+}
+
+/* kafka.sasl.password.file: librdkafka knows no such property, so we read it for the one it has. */
+static bool is_secret_file(const struct kafka_property *property)
+{
+	struct str name = str_from_c(property->name);
+	char base[128];
+
+	if (!str_ends(name, STR(".file")) || name.len - 5 >= sizeof(base))
+		return false;
+	memcpy(base, name.ptr, name.len - 5);
+	base[name.len - 5] = '\0';
+	return config_is_secret(base) && rc_ok(kafka_property_check(base, "x")) &&
+	       !rc_ok(kafka_property_check(property->name, property->value));
+}
+
+bool config_is_secret_file(const struct config *config, unsigned i)
+{
+	return config->kafka_used[i].name != config->kafka[i].name;
+}
+
+static void use_secret_file(struct loading *l, unsigned i)
+{
+	struct config *config = l->config;
+	struct kafka_property *used = &config->kafka_used[i];
+	const struct kafka_property *given = &config->kafka[i];
+
+	used->name = keep(l, str_of(given->name, strlen(given->name) - 5));
+	read_secret(l, given->value, config->kafka_from[i], &used->value);
+	for (unsigned other = 0; other < config->kafka_count; other++)
+		if (strcmp(config->kafka[other].name, used->name) == 0)
+			fault(l, "%s: kafka.%s and kafka.%s are both set; remove one",
+			      config->kafka_from[i], used->name, given->name);
 }
 
 static void check_kafka(struct loading *l)
 {
-	const struct config *config = l->config;
+	struct config *config = l->config;
+	unsigned faults = l->fault_count;
 
-	for (unsigned i = 0; i < config->kafka_count; i++)
-		if (!rc_ok(kafka_property_check(config->kafka[i].name, config->kafka[i].value)))
+	memcpy(config->kafka_used, config->kafka, sizeof(config->kafka));
+	for (unsigned i = 0; i < config->kafka_count; i++) {
+		if (is_secret_file(&config->kafka[i]))
+			use_secret_file(l, i);
+		else if (!rc_ok(kafka_property_check(config->kafka[i].name,
+		                                     config->kafka[i].value)))
 			fault(l, "%s: %s", config->kafka_from[i], rc_text());
+	}
+	if (config->kafka_count && l->fault_count == faults &&
+	    !rc_ok(kafka_properties_check(config->kafka_used, config->kafka_count)))
+		fault(l, "%s: %s", "kafka.*", rc_text());
 }
 
 static void check_together(struct loading *l)

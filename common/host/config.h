@@ -55,7 +55,8 @@ struct config {
 	const char *http_host;
 	uint16_t http_port;
 
-	struct kafka_property kafka[CONFIG_KAFKA_MOST]; /* names without "kafka." */
+	struct kafka_property kafka[CONFIG_KAFKA_MOST];      /* as given; names without "kafka." */
+	struct kafka_property kafka_used[CONFIG_KAFKA_MOST]; /* secrets read from their files */
 	const char *kafka_from[CONFIG_KAFKA_MOST];
 	unsigned kafka_count;
 	struct config_value values[OPTIONS_MOST]; /* in the table's order */
@@ -81,6 +82,9 @@ struct rc config_setting_from_text(const char *text, struct arena *, struct conf
 bool config_setting_from_flag(const struct flag *, const char *value, struct config_setting *out);
 
 void config_release(struct config *);
+
+/* Is kafka[i] the name of a file that holds the secret? */
+bool config_is_secret_file(const struct config *, unsigned i);
 /* Initialises and fills. When it fails (RC_CONFIG), faults has one line a fault. */
 struct rc config_load(struct config *, const struct config_sources *, struct buf *faults);
 

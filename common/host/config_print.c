@@ -32,7 +32,7 @@ static bool put_masked(const struct option *option, const char *text, struct buf
 	return false;
 }
 
-static bool is_secret_property(const char *name)
+bool config_is_secret(const char *name)
 {
 	static const char *const parts[] = { "password", "secret",    "token",      "pem",
 		                             "private",  "sasl.jaas", "credential", "oauthbearer" };
@@ -67,7 +67,7 @@ void config_print(const struct config *config, struct buf *out)
 	}
 	for (unsigned i = 0; i < config->kafka_count; i++) {
 		const struct kafka_property *property = &config->kafka[i];
-		bool masked = is_secret_property(property->name);
+		bool masked = config_is_secret(property->name) && !config_is_secret_file(config, i);
 
 		buf_printf(out, "# from %s\n", config->kafka_from[i]);
 		put_line(out, property->name, "kafka.",
@@ -103,7 +103,7 @@ void config_print_json(const struct config *config, struct buf *out)
 	}
 	for (unsigned i = 0; i < config->kafka_count; i++) {
 		const struct kafka_property *property = &config->kafka[i];
-		bool masked = is_secret_property(property->name);
+		bool masked = config_is_secret(property->name) && !config_is_secret_file(config, i);
 
 		put_object(&j, "kafka.", property->name,
 		           masked ? STR(MASK) : str_from_c(property->value), config->kafka_from[i]);
@@ -117,28 +117,31 @@ static const char document_head[] =
 	"# Configuration\n"
 	"\n"
 	"Generated from the table in common/host/option.c by `tallyctl --print-docs config`: "
-        "change "
+	"change "
 	"that, not this.\n"
 	"\n"
 	"All programs share these options. A flag comes before the environment, that before the "
-        "file "
+	"file "
 	"(`--config FILE` or `TALLY_CONFIG`), that before the default. `redis.url`, for example, "
-        "is\n"
+	"is\n"
 	"\n"
 	"- `--redis-url URL`, or `--set redis.url=URL`, on the command line,\n"
 	"- `TALLY_REDIS_URL` in the environment,\n"
 	"- `redis.url = URL` in the file: a line each, `#` begins a comment line.\n"
 	"\n"
 	"`--check-config` names every fault with its place and ends with status 78; "
-        "`--print-config` "
+	"`--print-config` "
 	"prints what is in force and where it came from, secrets masked. Durations are "
-        "milliseconds, "
+	"milliseconds, "
 	"or take a unit: `250ms`, `10s`, `5m`, `1h`.\n"
 	"\n"
 	"`kafka.NAME = VALUE` (`TALLY_KAFKA_NAME`) goes to librdkafka as it is, for example "
 	"`kafka.security.protocol = SASL_SSL`. What the commit protocol stands on cannot be set "
-        "that "
-	"way: isolation level, commits, assignment strategy, idempotence.\n"
+	"that "
+	"way: isolation level, commits, assignment strategy, idempotence. A secret can be in a "
+        "file: "
+	"`kafka.sasl.password.file = FILE` (`TALLY_KAFKA_SASL_PASSWORD_FILE`) reads "
+	"`kafka.sasl.password` from it, and so for every property that is one.\n"
 	"\n"
 	"| option | value | default | what it is |\n"
 	"|---|---|---|---|\n";

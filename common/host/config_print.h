@@ -16,4 +16,7 @@ void config_print_json(const struct config *, struct buf *);
 /* docs/CONFIG.md. */
 void config_document(struct buf *);
 
+/* Is a librdkafka property (without "kafka.") one whose value must not be shown? */
+bool config_is_secret(const char *name);
+
 #endif

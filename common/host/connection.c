@@ -21,7 +21,7 @@ void connection_kafka(const struct config *config, const struct worker *worker, 
 	*out = (struct kafka_options){
 		.brokers = config->brokers,
 		.client_id = CLIENT_ID,
-		.properties = config->kafka,
+		.properties = config->kafka_used,
 		.property_count = config->kafka_count,
 	};
 	kafka_options_default(out);

@@ -104,6 +104,12 @@ static bool has_line(const struct buf *faults, const char *line)
 	return false;
 }
 
+static bool has_words(struct buf *faults, const char *words)
+{
+	buf_put_char(faults, '\0');
+	return strstr(faults->ptr, words) != NULL;
+}
+
 static void all_faults_come_together(void **state)
 {
 	const char *path =
@@ -178,6 +184,63 @@ static void reads_a_password_from_its_file(void **state)
 	assert_true(has_line(&faults,
 	                     "redis.password and redis.password.file are both set; remove one"));
 	unlink(path);
+	buf_release(&faults);
+	config_release(config);
+	free(config);
+}
+
+static void reads_a_kafka_secret_from_its_file(void **state)
+{
+	const char *path = write_file("hush\n");
+	const struct config_setting settings[] = { { "kafka.sasl.password.file", path, "--set" },
+		                                   { "kafka.client.rack.file", path, "--set" },
+		                                   { "kafka.sasl.password", "x", "--set" } };
+	struct config *config = malloc(sizeof(*config));
+	struct buf faults, printed;
+
+	(void)state;
+	assert_true(rc_ok(load(config, NULL, NULL, settings, 1, &faults)));
+	assert_string_equal(config->kafka_used[0].name, "sasl.password");
+	assert_string_equal(config->kafka_used[0].value, "hush");
+	buf_init(&printed, NULL);
+	config_print(config, &printed);
+	config_print_json(config, &printed);
+	buf_put_char(&printed, '\0');
+	assert_null(strstr(printed.ptr, "hush"));
+	assert_non_null(strstr(printed.ptr, path));
+	buf_release(&faults);
+	config_release(config);
+	/* Only secrets, and not twice. */
+	assert_false(rc_ok(load(config, NULL, NULL, settings, 3, &faults)));
+	assert_true(has_line(&faults, "kafka.sasl.password and kafka.sasl.password.file are both "
+	                              "set; remove one"));
+	assert_true(has_words(&faults, "kafka.client.rack.file: No such"));
+	buf_release(&faults);
+	config_release(config);
+	unlink(path);
+	assert_false(rc_ok(load(config, NULL, NULL, settings, 1, &faults)));
+	assert_true(has_words(&faults, "cannot be read"));
+	buf_release(&printed);
+	buf_release(&faults);
+	config_release(config);
+	free(config);
+}
+
+static void properties_must_fit_together(void **state)
+{
+	const struct config_setting settings[] = {
+		{ "kafka.security.protocol", "ssl", "--set" },
+		{ "kafka.ssl.ca.location", "/nowhere/ca.pem", "--set" },
+	};
+	struct config *config = malloc(sizeof(*config));
+	struct buf faults;
+
+	(void)state;
+	assert_true(rc_ok(load(config, NULL, NULL, settings, 1, &faults)));
+	buf_release(&faults);
+	config_release(config);
+	assert_false(rc_ok(load(config, NULL, NULL, settings, 2, &faults)));
+	assert_true(has_words(&faults, "ssl.ca.location"));
 	buf_release(&faults);
 	config_release(config);
 	free(config);
@@ -285,6 +348,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(all_faults_come_together),
 	cmocka_unit_test(a_flag_mends_a_faulty_file),
 	cmocka_unit_test(reads_a_password_from_its_file),
+	cmocka_unit_test(reads_a_kafka_secret_from_its_file),
+	cmocka_unit_test(properties_must_fit_together),
 	cmocka_unit_test(http_addresses),
 	cmocka_unit_test(secrets_are_masked),
 	cmocka_unit_test(what_is_printed_can_be_read_again),
