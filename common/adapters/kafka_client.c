@@ -54,6 +54,13 @@ static bool is_connection_trouble(const char *facility)
 	return strcmp(facility, "FAIL") == 0 || strcmp(facility, "REQTMOUT") == 0;
 }
 
+/* A broker that hangs up at the first words mostly wants TLS, or speaks no Kafka at all; librdkafka
+ * takes that for news only. */
+static bool is_refused_greeting(const char *facility, const char *text)
+{
+	return strcmp(facility, "FAIL") == 0 && strstr(text, "APIVERSION_QUERY") != NULL;
+}
+
 /* Called on any of librdkafka's threads. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -65,7 +72,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	/* The operator's properties go to every client, and each names those it has no use for. */
 	if (strcmp(facility, "CONFWARN") == 0)
 		level = LEVEL_DEBUG;
-	if (level <= LEVEL_ERROR)
+	if (level <= LEVEL_ERROR || is_refused_greeting(facility, text))
 		log_warn("kafka_client_error", LOG_TEXT("client", name),
 		         LOG_TEXT("facility", facility), LOG_TEXT("text", text), LOG_END);
 	else if (level <= LEVEL_WARNING)

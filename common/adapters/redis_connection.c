@@ -176,6 +176,14 @@ static struct rc start_tls(struct redis_connection *c, const struct redis_url *u
 	return redis_tls_start(c->tls, c->context, url->host);
 }
 
+/* A wrong password stays wrong until somebody mends it. */
+static struct rc authenticate(struct redis_connection *c, const struct str *words, unsigned count)
+{
+	struct rc rc = order_words(c, words, count);
+
+	return rc.code == RC_PROTOCOL && c->context ? rc_fail(RC_REFUSED, "%s", rc_text()) : rc;
+}
+
 static struct rc log_in(struct redis_connection *c, const struct redis_url *url)
 {
 	const char *user = c->options->user ? c->options->user : url->user;
@@ -185,10 +193,10 @@ static struct rc log_in(struct redis_connection *c, const struct redis_url *url)
 	char db[24];
 
 	if (password[0] && user[0]) {
-		TRY(order_words(c, words, 3));
+		TRY(authenticate(c, words, 3));
 	} else if (password[0]) {
 		words[1] = words[2];
-		TRY(order_words(c, words, 2));
+		TRY(authenticate(c, words, 2));
 	}
 	if (url->db) {
 		snprintf(db, sizeof(db), "%d", url->db);

@@ -214,7 +214,8 @@ static void put_snapshot(struct live *live)
 	s->draining = live->phase != PHASE_RUNNING;
 	/* A member may well have no partition, where there are more processes than partitions. */
 	set_link(&s->group, s->shard_count > 0 || has_producer,
-	         "no partition is assigned, nor do the brokers answer; are they there?");
+	         "no partition is assigned, nor do the brokers answer; kafka_client_error in the "
+	         "log says why");
 	set_link(&s->producer, has_producer,
 	         "no transactional producer yet; are the brokers and the output topics there?");
 	set_link(&s->redis, true, "");
