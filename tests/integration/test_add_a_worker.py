@@ -74,9 +74,10 @@ def add_lines(tree: Path, name: str, line: str, skip: int, text: str) -> None:
 class Shell:
     """One shell for all of the page, so that what one block exports the next one has."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, more: dict[str, str] | None = None) -> None:
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("TALLY_")}
+        environment.update(more or {})
         self.log = tree / "shell.log"
         self.process = subprocess.Popen(
             ["bash", "-u"], cwd=tree, env=environment, text=True, stdin=subprocess.PIPE,

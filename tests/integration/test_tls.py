@@ -4,8 +4,8 @@
 
 The authority is made here. The broker's listener takes SASL over TLS only (SCRAM for the workers,
 PLAIN for tallyctl), Redis takes TLS with client certificates and knows an ACL user that may do what
-docs/SECURITY.md says and nothing else. Then each thing that can be wrong is made wrong: what it says
-must name the cause, /readyz must be 503, and no secret may be in any log.
+docs/SECURITY.md says and nothing else. Then each thing that can be wrong is made wrong: what it
+says must name the cause, /readyz must be 503, and no secret may be in any log.
 """
 from __future__ import annotations
 
