@@ -13,6 +13,7 @@
 # as they are: newer suites are read through lists of our own, inside the cache.
 #
 # usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson (default: these all),
+#                               compile (of packages, what compiling needs and no more),
 #                               fuzz (clang with libFuzzer), lint (shellcheck)
 set -euo pipefail
 
@@ -30,12 +31,15 @@ readonly RDKAFKA_SUITES='forky testing'
 readonly STABLE_SUITES='trixie'
 readonly JAVA_MIN=17
 
-PACKAGES=(
-	ca-certificates curl dpkg-dev gcc g++ make cmake ninja-build pkg-config clang-format
-	python3 python3-jsonschema procps tzdata util-linux
-	redis-server redis-tools kcat
+COMPILE_PACKAGES=(
+	ca-certificates curl dpkg-dev gcc g++ make cmake ninja-build pkg-config python3 tzdata
 	libjansson-dev libevent-dev libcmocka-dev libxxhash-dev uthash-dev
 	zlib1g-dev liblz4-dev libzstd-dev libssl-dev
+)
+PACKAGES=(
+	"${COMPILE_PACKAGES[@]}"
+	clang-format python3-jsonschema python3-yaml procps util-linux
+	redis-server redis-tools kcat
 )
 
 say() { printf 'setup: %-9s %s\n' "$1" "$2"; }
@@ -128,6 +132,13 @@ part_packages() {
 		die packages \
 			"java is version ${java:-unknown}, Kafka $KAFKA_VERSION needs $JAVA_MIN or later"
 	say packages "ok (${#wanted[@]} Debian packages, java $java)"
+}
+
+part_compile() {
+	local missing
+	mapfile -t missing < <(missing_packages "${COMPILE_PACKAGES[@]}")
+	if [ ${#missing[@]} -gt 0 ]; then install_packages compile "${missing[@]}"; fi
+	say compile "ok (${#COMPILE_PACKAGES[@]} Debian packages)"
 }
 
 part_fuzz() {
@@ -389,7 +400,7 @@ main() {
 	trap 'exit 130' INT TERM
 	for part in "${parts[@]}"; do
 		case $part in
-		packages | kafka | rdkafka | hiredis | yyjson | fuzz | lint)
+		packages | compile | kafka | rdkafka | hiredis | yyjson | fuzz | lint)
 			: >"$CACHE/log/$part.log"
 			"part_$part"
 			;;

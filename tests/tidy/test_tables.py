@@ -5,10 +5,12 @@
 Log events: every log_LEVEL("event") of the product stands in common/host/log_events.c with that
 level, and nothing else does. Headers: every header that the runtime sends stands in the table of
 services/tallyctl/pages.c, and the other way round. The runbook names each event that is a warning
-or an error, each check of /readyz, each exit status and each refusal of a shard by its words.
+or an error, each check of /readyz, each exit status and each refusal of a shard by its words. The
+glossary has every figure, every public event and no word without a Chinese one.
 """
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -65,6 +67,23 @@ def refusals() -> set[str]:
     return found
 
 
+def glossary_findings(glossary: str, words: set[str]) -> list[str]:
+    rows = [line for line in glossary.splitlines() if line.startswith("| ")]
+    return ([f"docs/GLOSSARY.md lacks `{word}`" for word in sorted(words)
+             if f"`{word}`" not in glossary] +
+            [f"docs/GLOSSARY.md has no Chinese word for: {row}" for row in rows
+             if not re.search(r"[\u4e00-\u9fff]", row.split("|")[2])])
+
+
+def glossary_words() -> set[str]:
+    names = {name for kind in ("internal/figures", "state/pay")
+             for name in json.loads(read(f"schemas/{kind}.schema.json"))["properties"]
+             if not name.endswith("_at")}
+    files = [path for folder in ("orders", "out") for path in (ROOT / "schemas" / folder).iterdir()]
+    events = {path.name.removesuffix(".schema.json") for path in files}
+    return names | {event for event in events if "." in event}
+
+
 def all_findings() -> list[str]:
     calls = {(name, level) for path in sources() for level, name in CALL.findall(path.read_text())}
     rows = ROW.findall(read("common/host/log_events.c"))
@@ -79,7 +98,8 @@ def all_findings() -> list[str]:
     return (log_findings(calls, rows) + header_findings(sent, described) +
             runbook_findings(read("docs/RUNBOOK.md"), red) +
             [f"docs/RUNBOOK.md does not say: {words}" for words in sorted(refusals())
-             if words not in read("docs/RUNBOOK.md")])
+             if words not in read("docs/RUNBOOK.md")] +
+            glossary_findings(read("docs/GLOSSARY.md"), glossary_words()))
 
 
 def must_see_what_is_wrong() -> list[str]:
@@ -91,6 +111,8 @@ def must_see_what_is_wrong() -> list[str]:
         blind.append("blind to wrong headers")
     if len(runbook_findings("`a`", {"a", "b"})) != 1:
         blind.append("blind to what the runbook lacks")
+    if len(glossary_findings("| `a` | a |", {"a", "b"})) != 2:
+        blind.append("blind to what the glossary lacks")
     if CALL.findall('log_warn("x_y", LOG_END)\nlog_info(\n\t"z")') != [("warn", "x_y"),
                                                                       ("info", "z")]:
         blind.append("blind to calls")
