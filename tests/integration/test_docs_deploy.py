@@ -122,10 +122,10 @@ def must_see_what_is_wrong(compose: dict[str, Any]) -> None:
 # ---- systemd -------------------------------------------------------------------------------------
 
 def unit_for(folder: Path, worker: str) -> Path:
-    """The unit as it is installed, with our programs where Debian would put them."""
+    """The unit as it is installed; that the program exists is all that is looked at."""
     text = (ROOT / "deploy/systemd/tally-worker@.service").read_text()
     path = folder / f"tally-{worker}@1.service"
-    path.write_text(text.replace("/usr/bin/%p", program(f"tally-{worker}")))
+    path.write_text(text.replace("/usr/bin/%p", program("tallyctl")))
     (folder / f"{path.name}.d").mkdir()
     shutil.copy(ROOT / "deploy/systemd/secrets.conf", folder / f"{path.name}.d")
     return path

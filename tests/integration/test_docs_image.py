@@ -3,12 +3,13 @@
 """deploy/Dockerfile gives images that work, shown without a container engine.
 
 Each stage is a folder that debootstrap filled with the base image's Debian; its COPY steps copy,
-its RUN steps run in it (chroot), with apt set up as on this machine. Then the workers of image `product` run against a real broker and a
-real Redis, its health check answers, and image `demo` plays a small demo against them.
+its RUN steps run in it (chroot), with apt set up as on this machine. Then the workers of image
+`product` run against a real broker and a real Redis, its health check answers, and image `demo`
+plays a small demo against them.
 
 It takes some minutes and fetches Debian packages, so it runs only where TALLY_TEST_IMAGE is set, as
-root, with debootstrap; elsewhere it says so and is skipped.
-TALLY_TEST_IMAGE may name a folder that holds the base already.
+root, with debootstrap; elsewhere it says so and is skipped. TALLY_TEST_IMAGE may name a folder that
+holds the base already.
 """
 from __future__ import annotations
 
