@@ -6,7 +6,8 @@ Log events: every log_LEVEL("event") of the product stands in common/host/log_ev
 level, and nothing else does. Headers: every header that the runtime sends stands in the table of
 services/tallyctl/pages.c, and the other way round. The runbook names each event that is a warning
 or an error, each check of /readyz, each exit status and each refusal of a shard by its words. The
-glossary has every figure, every public event and no word without a Chinese one.
+glossary has every figure, every public event and no word without a Chinese one. Alerts and pages
+name metrics that there are.
 """
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ SENT = re.compile(r'\bheader\("([^"]+)"|\{ STR\("((?:tw-|content-)[^"]+)"\)')
 HEADER_ROW = re.compile(r'^\t\{ "([^"]+)", "[^"]+"', re.M)
 CHECK = re.compile(r'put_check\(out, "(\w+)"')
 REFUSAL = re.compile(r'REFUSE\(s, now_ms,\s*((?:"[^"]*"\s*(?:PRI\w+\s*)?)+)')
+METRIC = re.compile(r"\btallyworks_(?!v1\b)[a-z_]+\b")
 STATUS = re.compile(r'X\(RC_\w+, "[^"]*", (\d+)\)')
 
 
@@ -67,6 +69,17 @@ def refusals() -> set[str]:
     return found
 
 
+def metric_findings(texts: dict[str, str], known: set[str]) -> list[str]:
+    return [f"{path}: there is no metric {name}" for path, text in texts.items()
+            for name in sorted(set(METRIC.findall(text)) - known)]
+
+
+def alerts() -> set[str]:
+    found = set(re.findall(r"- alert: (\w+)", read("deploy/prometheus/alerts.yaml")))
+    assert len(found) > 5, found
+    return found
+
+
 def glossary_findings(glossary: str, words: set[str]) -> list[str]:
     rows = [line for line in glossary.splitlines() if line.startswith("| ")]
     return ([f"docs/GLOSSARY.md lacks `{word}`" for word in sorted(words)
@@ -94,11 +107,15 @@ def all_findings() -> list[str]:
     described = set(HEADER_ROW.findall(table[:table.index("\n};")]))
     red = {name for name, level in rows if level in ("WARN", "ERROR")}
     red |= set(CHECK.findall(read("common/host/health.c")))
+    red |= alerts()
     red |= set(STATUS.findall(read("common/base/rc.h"))) - {"0"}
     return (log_findings(calls, rows) + header_findings(sent, described) +
             runbook_findings(read("docs/RUNBOOK.md"), red) +
             [f"docs/RUNBOOK.md does not say: {words}" for words in sorted(refusals())
              if words not in read("docs/RUNBOOK.md")] +
+            metric_findings({path: read(path) for path in
+                             ("deploy/prometheus/alerts.yaml", "docs/RUNBOOK.md")},
+                            set(METRIC.findall(read("docs/METRICS.md")))) +
             glossary_findings(read("docs/GLOSSARY.md"), glossary_words()))
 
 
@@ -111,6 +128,8 @@ def must_see_what_is_wrong() -> list[str]:
         blind.append("blind to wrong headers")
     if len(runbook_findings("`a`", {"a", "b"})) != 1:
         blind.append("blind to what the runbook lacks")
+    if len(metric_findings({"x": "tallyworks_a tallyworks_b"}, {"tallyworks_a"})) != 1:
+        blind.append("blind to metrics that there are not")
     if len(glossary_findings("| `a` | a |", {"a", "b"})) != 2:
         blind.append("blind to what the glossary lacks")
     if CALL.findall('log_warn("x_y", LOG_END)\nlog_info(\n\t"z")') != [("warn", "x_y"),
