@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "common/adapters/redis_keys.h"
+#include "common/base/limits.h"
+#include "common/base/must.h"
 #include "common/codec/reason.h"
 #include "common/codec/record.h"
 #include "common/host/config_print.h"
@@ -54,14 +56,15 @@ static void print_logs(struct buf *out)
 	static const char *const levels[] = { "debug", "info", "warn", "error" };
 
 	buf_put_lit(out, "# Log events\n\n" GENERATED("logs"));
-	buf_put_lit(
+	buf_printf(
 		out,
 		"One line an event on stderr, logfmt or JSON (`log.format`), from `log.level` on. "
 		"Every line has `ts` (UTC), `level`, `event` and `worker`; shards add `topic`, "
-		"`partition` and `offset`. Each place in the code writes at most 20 lines a "
+		"`partition` and `offset`. Each place in the code writes at most %d lines a "
 		"second; then one line `event=log_limited limited=<event> left_out=<lines>` says "
 		"what is missing. Customer names, phone numbers, payloads and secrets are in no "
-		"line.\n\n");
+		"line.\n\n",
+		LOG_PER_SECOND);
 	ROW(out, "event", "level", "what it means, what to do");
 	ROW(out, "---", "---", "---");
 	for (const struct log_event *event = log_events; event->name; event++) {
@@ -74,17 +77,52 @@ static void print_logs(struct buf *out)
 
 /* ---- ERRORS.md ---------------------------------------------------------------- */
 
+/* What upstream does about each reason. */
+static const char *const advice[REASON_COUNT] = {
+	[REASON_NOT_JSON] = "Send one JSON document and nothing around it.",
+	[REASON_NOT_UTF8] = "Encode texts as UTF-8; nothing else is JSON.",
+	[REASON_DUPLICATE_KEY] = "Name each field once; which one was meant is nobody's guess.",
+	[REASON_TOO_DEEP] = "Send the event's fields, not a whole document of yours.",
+	[REASON_TOO_LARGE] = "Send what the schema has; documents belong elsewhere.",
+	[REASON_NULL_VALUE] = "Send no tombstones: nothing is ever deleted.",
+	[REASON_BAD_ENVELOPE] = "Send specversion 1.0, id, source and type, each a text.",
+	[REASON_UNKNOWN_TYPE] = "Correct the type, or ask for a release that knows it.",
+	[REASON_MISSING_FIELD] = "Send it with the field; under the same id, if you like.",
+	[REASON_BAD_FIELD] = "Correct the field as its schema says.",
+	[REASON_BAD_MONEY] = "Send integers of minor units: 9950, not 99.5 nor \"9950\".",
+	[REASON_BAD_SPLITS] = "Name 1 to 16 different payees with weights, or no splits at all.",
+	[REASON_LINES_DO_NOT_SUM] = "Leave the lines out, or let them add up to the amount.",
+	[REASON_WRONG_KEY] = "Use order_id as the message key.",
+	[REASON_WRONG_PARTITION] = "Set the partitioner to murmur2_random.",
+	[REASON_TIME_OUT_OF_RANGE] = "Send when it happened, with an offset; look at the clock.",
+	[REASON_CURRENCY_UNSUPPORTED] = "Send the company's currency.",
+	[REASON_CURRENCY_MISMATCH] = "Send the order's currency.",
+	[REASON_ID_CONFLICT] =
+		"Give each event an id of its own, and never change one that was sent.",
+	[REASON_PAYMENT_CONFLICT] = "Find which of the two is right; correct by a refund.",
+	[REASON_ORDER_EXISTS] = "Create an order once; a changed order is cancelled and made anew.",
+	[REASON_PAYEE_UNKNOWN] =
+		"Nothing, unless the id is wrong: the operator publishes the person.",
+	[REASON_PLAN_UNKNOWN] = "Nothing: the operator publishes a plan for the person.",
+	[REASON_OVER_PAYMENT] = "Correct the amount; what exceeds an order belongs to another.",
+	[REASON_OVER_REFUND] = "Correct the amount: at most what was paid can go back.",
+	[REASON_ORDER_MISSING] = "Send the order, or the refund's payment.",
+	[REASON_ORDER_LIMIT] = "Find out why one order has so many events.",
+	[REASON_ORDER_ARCHIVED] = "Nothing more can happen to the order: make another.",
+	[REASON_POISON] = "Nothing: it is our fault. The operator reports it.",
+};
+
 static void print_reasons(struct buf *out)
 {
-	ROW(out, "reason", "what it means", "healed by a redrive, after", "else");
+	ROW(out, "reason", "what it means", "what upstream does", "healed by a redrive, after");
 	ROW(out, "---", "---", "---", "---");
 	for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
-		const char *heals = reason_healing(reason);
+		const char *healing = reason_healing(reason);
 		char code[64];
 
+		must(advice[reason]);
 		snprintf(code, sizeof(code), "`%s`", reason_code(reason));
-		ROW(out, code, reason_words(reason), heals ? heals : "no",
-		    heals ? "" : "upstream finds the fault and sends a right event");
+		ROW(out, code, reason_words(reason), advice[reason], healing ? healing : "no");
 	}
 }
 
@@ -362,16 +400,16 @@ static void print_topics(struct buf *out)
 	arena_init(&arena, 4096);
 	topology_of_workers(&config, &arena, &topology);
 	buf_put_lit(out, "# Topics\n\n" GENERATED("topics"));
-	buf_put_lit(
-		out,
-		"`tallyctl topics create` makes them so, with `topic.prefix` in front of each "
-		"name; `topics check` says what differs and what that costs. The number of "
-		"partitions (8 unless `--partitions` says another) is the same for all but "
-		"`reference` and fixed for life. The partitioner is `murmur2_random` of the key "
-		"everywhere; readers of outputs use `isolation.level=read_committed`. Retention "
-		"is unlimited: the log is what Redis is made anew from. A dead-letter topic's "
-		"`max.message.bytes` is 128 KiB above its source's. Schemas: "
-		"[schemas/asyncapi.yaml](../schemas/asyncapi.yaml).\n\n");
+	buf_printf(out,
+	           "`tallyctl topics create` makes them so, with `topic.prefix` in front of each "
+	           "name; `topics check` says what differs and what that costs. The number of "
+	           "partitions (8 unless `--partitions` says another) is the same for all but "
+	           "`reference` and fixed for life. The partitioner is `murmur2_random` of the key "
+	           "everywhere; readers of outputs use `isolation.level=read_committed`. Retention "
+	           "is unlimited: the log is what Redis is made anew from. A dead-letter topic's "
+	           "`max.message.bytes` is %d KiB above its source's. Schemas: "
+	           "[schemas/asyncapi.yaml](../schemas/asyncapi.yaml).\n\n",
+	           DEAD_LETTER_MORE_BYTES / 1024);
 	put_topic_table(&topology, out);
 	buf_put_lit(
 		out,

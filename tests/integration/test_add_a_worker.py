@@ -76,7 +76,7 @@ class Shell:
 
     def __init__(self, tree: Path, more: dict[str, str] | None = None) -> None:
         environment = {name: value for name, value in os.environ.items()
-                       if not name.startswith("TALLY_")}
+                       if not name.startswith("TALLY_") or name == "TALLY_CACHE"}
         environment.update(more or {})
         self.log = tree / "shell.log"
         self.process = subprocess.Popen(
