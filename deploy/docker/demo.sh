@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The demo's container: publishes the sample company, streams its orders, compares and reports.
-# environment: TALLY_BROKERS, TALLY_REDIS_URL
-# usage: demo.sh [--orders N] [--seed N]
+# The demo's container: makes a sample company's orders and its books, publishes the company, streams
+# the orders, compares and reports.
+# environment: TALLY_BROKERS, TALLY_REDIS_URL, DEMO_ORDERS (40000), DEMO_SEED (2026)
 set -euo pipefail
-tallyctl publish --wait deploy/demo/company.json
-exec python3 deploy/demo/demo.py --folder /tmp --brokers "$TALLY_BROKERS" \
-	--redis "$TALLY_REDIS_URL" "$@"
+folder=$(mktemp -d)
+tallyctl gen --orders "${DEMO_ORDERS:-40000}" --seed "${DEMO_SEED:-2026}" --out "$folder/orders.tsv" \
+	>&2
+tallyctl publish --wait "$folder/orders.tsv.reference.json" >&2
+exec python3 deploy/demo/demo.py --folder "$folder" --brokers "$TALLY_BROKERS" \
+	--redis "$TALLY_REDIS_URL"

@@ -212,7 +212,8 @@ def must_work(images: dict[str, Image], scratch: Path) -> None:
         product.run(["tallyctl", "topics", "create"], product.user)
         running = [start_worker(product, name, place, scratch / f"{name}.log") for name in WORKERS]
         wait_ready(product)
-        said = demo.run([*demo.command, "--orders", "1000"], demo.user)
+        demo.environment["DEMO_ORDERS"] = "1000"
+        said = demo.run(demo.command, demo.user)
         must("all as the books say" in said, f"the demo: {said}")
         print(next(line for line in said.splitlines() if "all as the books say" in line))
     finally:
