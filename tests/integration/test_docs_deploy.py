@@ -125,7 +125,7 @@ def unit_for(folder: Path, worker: str) -> Path:
     """The unit as it is installed; that the program exists is all that is looked at."""
     text = (ROOT / "deploy/systemd/tally-worker@.service").read_text()
     path = folder / f"tally-{worker}@1.service"
-    path.write_text(text.replace("/usr/bin/%p", program("tallyctl")))
+    path.write_text(text.replace("/usr/bin/%p", str(Path(program("tallyctl")).resolve())))
     (folder / f"{path.name}.d").mkdir()
     shutil.copy(ROOT / "deploy/systemd/secrets.conf", folder / f"{path.name}.d")
     return path
