@@ -164,6 +164,9 @@ def test() -> None:
         touched = follow(tree, blocks)
         must(len(touched) <= EXISTING_FILES_MOST, f"the page adds to {sorted(touched)}")
         must_keep_the_laws(tree)
+        for name, words in (("REDIS", "quotes:<payee_id>:<month>"), ("TOPICS", "`quotes.dlq`"),
+                            ("METRICS", "- quotes: ")):
+            must(words in (tree / "docs" / f"{name}.md").read_text(), f"{name}.md: no {words}")
         print(f"existing files that got lines: {', '.join(sorted(touched))}")
     finally:
         shutil.rmtree(tree, ignore_errors=True)
