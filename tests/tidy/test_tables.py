@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CALL = re.compile(r'\blog_(debug|info|warn|error)\(\s*"([a-z_]+)"')
 ROW = re.compile(r'^\t\{ "([a-z_]+)", LOG_([A-Z]+),', re.M)
-SENT = re.compile(r'\bheader\("([^"]+)"|\{ STR\("((?:tw-|content-)[^"]+)"\)')
+SENT = re.compile(r'"(tw-[a-z-]+|__dlq[.a-z]+|kafka_dlt-[a-z-]+|traceparent|content-type)"')
 HEADER_ROW = re.compile(r'^\t\{ "([^"]+)", "[^"]+"', re.M)
 CHECK = re.compile(r'put_check\(out, "(\w+)"')
 REFUSAL = re.compile(r'REFUSE\(s, now_ms,\s*((?:"[^"]*"\s*(?:PRI\w+\s*)?)+)')
@@ -100,8 +100,9 @@ def glossary_words() -> set[str]:
 def all_findings() -> list[str]:
     calls = {(name, level) for path in sources() for level, name in CALL.findall(path.read_text())}
     rows = ROW.findall(read("common/host/log_events.c"))
-    runtime = "".join(path.read_text() for path in sources() if "common/runtime" in str(path))
-    sent = {a or b for a, b in SENT.findall(runtime)}
+    senders = "".join(path.read_text() for path in sources() if path.name != "pages.c" and
+                      path.parent in (ROOT / "common/runtime", ROOT / "services/tallyctl"))
+    sent = set(SENT.findall(senders))
     pages = read("services/tallyctl/pages.c")
     table = pages[pages.index("} headers[] = {"):]
     described = set(HEADER_ROW.findall(table[:table.index("\n};")]))
