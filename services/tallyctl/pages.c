@@ -412,9 +412,9 @@ static void print_topics(struct buf *out)
 	           "`reference` and fixed for life. The partitioner is `murmur2_random` of the key "
 	           "everywhere; readers of outputs use `isolation.level=read_committed`. Retention "
 	           "is unlimited: the log is what Redis is made anew from. A dead-letter topic's "
-	           "`max.message.bytes` is %d KiB above its source's. Schemas: "
+	           "`max.message.bytes` is what the largest copy takes: %d or more. Schemas: "
 	           "[schemas/asyncapi.yaml](../schemas/asyncapi.yaml).\n\n",
-	           DEAD_LETTER_MORE_BYTES / 1024);
+	           (int)topic_dead_letter_bytes(MESSAGE_BYTES_DEFAULT));
 	put_topic_table(&topology, out);
 	buf_put_lit(
 		out,

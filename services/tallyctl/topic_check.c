@@ -98,9 +98,7 @@ static void check_retention(const struct topic *topic, const struct str *values,
 		findings_warning(f, where, "%s: refused records are gone after that", until);
 }
 
-/* What a DLQ must take: the largest copy, which may have come in a smaller compressed batch, and
- * more than its source does (CONTRACT "DLQ reasons"). */
-static int64_t dead_letter_bytes(int64_t source_message_bytes)
+int64_t topic_dead_letter_bytes(int64_t source_message_bytes)
 {
 	int64_t copy = LIMIT_DEAD_LETTER_BYTES + LIMIT_DEAD_LETTER_KEY_BYTES +
 	               LIMIT_DEAD_LETTER_HEADER_BYTES;
@@ -129,12 +127,13 @@ static void check_configs(const struct topic *topic, const struct str *values,
 		                 "broker's",
 		                 STR_ARG(values[CONFIG_TIMESTAMP]));
 	if (topic->role == TOPIC_DEAD_LETTER &&
-	    number_of(values[CONFIG_BYTES], INT64_MAX) < dead_letter_bytes(source_message_bytes))
+	    number_of(values[CONFIG_BYTES], INT64_MAX) <
+	            topic_dead_letter_bytes(source_message_bytes))
 		findings_error(f, where,
 		               "max.message.bytes=%.*s: the broker would refuse the largest copies "
 		               "and hold up their shards; set it to %" PRId64,
 		               STR_ARG(values[CONFIG_BYTES]),
-		               dead_letter_bytes(source_message_bytes));
+		               topic_dead_letter_bytes(source_message_bytes));
 	check_retention(topic, values, f);
 }
 
@@ -163,7 +162,7 @@ struct rc topic_create(struct session *session, const struct topic *topic, int32
 		configs[count] =
 			(struct kafka_property){ topic_settings[count].name,
 			                         topic_settings[count].values[topic->role] };
-	snprintf(bytes, sizeof(bytes), "%" PRId64, dead_letter_bytes(source_message_bytes));
+	snprintf(bytes, sizeof(bytes), "%" PRId64, topic_dead_letter_bytes(source_message_bytes));
 	if (topic->role == TOPIC_DEAD_LETTER)
 		configs[count++] = (struct kafka_property){ "max.message.bytes", bytes };
 	return kafka_cluster_create_topic(session->cluster,

@@ -26,6 +26,10 @@ struct topic_setting {
 };
 extern const struct topic_setting topic_settings[TOPIC_SETTINGS];
 
+/* What a DLQ must take: the largest copy, which may have come in a smaller compressed batch, and
+ * more than its source does (CONTRACT "DLQ reasons"). */
+int64_t topic_dead_letter_bytes(int64_t source_message_bytes);
+
 /* Checks an existing topic; max_message_bytes is told for its dead-letter topic's sake. */
 struct rc topic_check(struct session *, const struct topic *, const struct topic_state *,
                       int32_t partitions, int64_t source_message_bytes, struct findings *,
