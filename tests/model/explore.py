@@ -9,8 +9,8 @@ generation are checked by the group, ownership is not. The fold remembers no ids
 folded twice or not at all shows.
 
 Each step the seed picks a process and what it does next, or a fault: crash, stop and go on,
-expulsion, a partition wanted elsewhere, transactions timed out, Redis rolled back or emptied, an
-error inside the flush, replies and commits that are lost or come late.
+expulsion, a partition wanted elsewhere, transactions timed out, Redis rolled back, emptied or
+without R, an error inside the flush, replies and commits that are lost or come late.
 Afterwards all comes to rest, and state, outputs, their order and their numbers must be those of one
 plain pass over the input.
 
@@ -27,7 +27,7 @@ from collections import Counter
 
 SHARDS, EVENTS, ENTITIES, PROCESSES = 2, 20, 2, 3
 FAULT_STEPS, REST_STEPS = 900, 12000
-ABSENT, TORN = -1, -2  # R; otherwise an offset
+ABSENT, TORN, EMPTY = -1, -2, -3  # R; otherwise an offset. EMPTY: wiped, nothing of it is left
 
 MUTANTS = {
     'flush-without-compare': 'Redis takes a flush whatever R is',
@@ -48,7 +48,7 @@ MUTANTS = {
     'unknown-is-aborted': 'a commit of unknown outcome is sent again',
     'no-idle-check': 'nobody looks whether R is where it was left',
     'offsets-outside': 'K moves when the offsets are sent, not at the commit',
-    'meta-lost': 'a fault: Redis loses R alone, and what expects no R finds the old entities',
+    'absent-is-empty': 'a first flush is taken where R is gone but the old entities are not',
 }
 
 
@@ -109,7 +109,9 @@ class World:
     def flush(self, call):
         shard, expect, cursor, dirty, number = call
         found, entities, _, claimer = self.redis[shard]
-        if found != expect and 'flush-without-compare' not in self.mutants:
+        matches = found == expect or (found == ABSENT and expect == EMPTY
+                                      and 'absent-is-empty' in self.mutants)
+        if not matches and 'flush-without-compare' not in self.mutants:
             return 'refused'
         entities = list(entities)
         if self.chance(3):  # an error inside the function, after some writes
@@ -210,8 +212,8 @@ class Shard:
         self.K, self.K_number = cursor
         if found < 0:  # rebuild: wiped, then folded from the origin; the first flush brings R
             claimer = world.redis[self.index][3]
-            world.put(self.index, (ABSENT, ((0, 0),) * ENTITIES, 0, claimer))
-            found, number = ABSENT, 0
+            world.put(self.index, (EMPTY, ((0, 0),) * ENTITIES, 0, claimer))
+            found, number = EMPTY, 0
         self.R, self.position, self.settled = found, max(found, 0), max(found, 0)
         self.number = self.settled_number = self.K_number
         if 'number-from-redis' in world.mutants:
@@ -572,9 +574,9 @@ def fault(world):
     elif 85 <= x < 90:
         world.redis = list(rng.choice(world.history))
         world.history.append(list(world.redis))
-    elif 'meta-lost' in world.mutants and 60 <= x < 63:
+    elif 68 <= x < 70:  # R alone is lost, the entities stay
         shard = rng.randrange(SHARDS)
-        world.put(shard, (ABSENT, *world.redis[shard][1:]))
+        world.put(shard, (ABSENT, *world.redis[shard][1:3], None))
     elif 90 <= x < 91.5:
         world.redis = [(ABSENT, ((0, 0),) * ENTITIES, 0, None)] * SHARDS
         world.history.append(list(world.redis))
