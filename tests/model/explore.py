@@ -8,6 +8,10 @@ metadata is fetched first, then the claim epochs are compared, then the offsets 
 generation are checked by the group, ownership is not. The fold remembers no ids, so whatever is
 folded twice or not at all shows.
 
+Some records kill whoever folds them (poison). After a death the next owner goes in small steps: it
+writes which offsets it tries, folds and commits them, then tries the next; a death narrows the range
+down, and at three deaths of one offset alone its record is skipped, which K's metadata remembers.
+
 Each step the seed picks a process and what it does next, or a fault: crash, stop and go on,
 expulsion, a partition wanted elsewhere, transactions timed out, Redis rolled back, emptied or
 without R, an error inside the flush, replies and commits that are lost or come late.
@@ -26,6 +30,7 @@ import sys
 from collections import Counter
 
 SHARDS, EVENTS, ENTITIES, PROCESSES = 2, 20, 2, 3
+DANGER, PARTS, DEATHS = 12, 4, 3  # offsets in danger after a death, its steps, deaths of a poison
 FAULT_STEPS, REST_STEPS = 900, 12000
 ABSENT, TORN, EMPTY = -1, -2, -3  # R; otherwise an offset. EMPTY: wiped, nothing of it is left
 
@@ -48,6 +53,8 @@ MUTANTS = {
     'unknown-is-aborted': 'a commit of unknown outcome is sent again',
     'no-idle-check': 'nobody looks whether R is where it was left',
     'offsets-outside': 'K moves when the offsets are sent, not at the commit',
+    'no-turns': 'the shards of a process try at the same time, so one is charged with the other',
+    'skipped-forgotten': 'what is skipped as poison is not in K\'s metadata',
     'absent-is-empty': 'a first flush is taken where R is gone but the old entities are not',
 }
 
@@ -61,12 +68,19 @@ def fold(entity, amount):
     return (total, fired + 1), (('alert', total),)
 
 
-def oracle(events):
+def oracle(events, skipped):
     state, outputs = [(0, 0)] * ENTITIES, []
-    for entity, amount in events:
+    for offset, (entity, amount) in enumerate(events):
+        if offset in skipped:
+            outputs.append((entity, 'poison', offset))
+            continue
         state[entity], alerts = fold(state[entity], amount)
         outputs += [(entity, *alert) for alert in alerts]
     return tuple(state), outputs
+
+
+class Died(Exception):
+    """A process folded what kills."""
 
 
 class Transaction:
@@ -82,10 +96,12 @@ class World:
         self.mutants = mutants
         self.input = [[(rng.randrange(ENTITIES), rng.randint(-3, 9)) for _ in range(EVENTS)]
                       for _ in range(SHARDS)]
-        # Redis, a shard: R, entities, output number, who claimed it
-        self.redis = [(ABSENT, ((0, 0),) * ENTITIES, 0, None)] * SHARDS
+        self.killer = [rng.choice((None, None, rng.randrange(EVENTS))) for _ in range(SHARDS)]
+        # Redis, a shard: R, entities, output number, who claimed it; offsets being tried, those of
+        # the last death that counted, how often
+        self.redis = [NOTHING] * SHARDS
         self.history = [list(self.redis)]
-        self.cursor = [(0, 0)] * SHARDS  # K and the output number at K
+        self.cursor = [(0, 0, ())] * SHARDS  # K; the output number and what is skipped at K
         self.log = []                    # (transaction, shard, number, output)
         self.transactions = []           # open, or not marked yet
         self.fenced = set()              # producers
@@ -94,7 +110,7 @@ class World:
         self.owner, self.target = [None] * SHARDS, [None] * SHARDS
         self.processes = [None] * PROCESSES
         self.producers = 0
-        self.faults = True
+        self.faults, self.accidents = True, 0
 
     def chance(self, per_cent):
         return self.faults and self.rng.random() * 100 < per_cent
@@ -108,7 +124,7 @@ class World:
 
     def flush(self, call):
         shard, expect, cursor, dirty, number = call
-        found, entities, _, claimer = self.redis[shard]
+        found, entities, _, *kept = self.redis[shard]
         matches = found == expect or (found == ABSENT and expect == EMPTY
                                       and 'absent-is-empty' in self.mutants)
         if not matches and 'flush-without-compare' not in self.mutants:
@@ -118,12 +134,33 @@ class World:
             for entity in sorted(dirty)[:self.rng.randint(0, len(dirty))]:
                 entities[entity] = dirty[entity]
             left = found if 'torn-unmarked' in self.mutants else TORN
-            self.put(shard, (left, tuple(entities), number, claimer))
+            self.put(shard, (left, tuple(entities), number, *kept))
             return 'unknown'
         for entity, value in dirty.items():
             entities[entity] = value
-        self.put(shard, (cursor, tuple(entities), number, claimer))
+        self.put(shard, (cursor, tuple(entities), number, *kept))
         return 'ok'
+
+    def keep(self, shard, *kept):
+        self.put(shard, (*self.redis[shard][:3], *kept))
+
+    def claim(self, shard, process):
+        """Who was there, and whether it died."""
+        claimer, trying, tried, tries = self.redis[shard][3:]
+        died = claimer not in (None, *process.producers)
+        if died and trying:
+            tries = tries + 1 if tried == trying else 1
+            tried = trying
+        self.keep(shard, process.producer, None, tried, tries)
+        return claimer, died
+
+    def try_range(self, shard, process, trying):
+        """None: no more. False: the shard is another's."""
+        claimer, _, tried, tries = self.redis[shard][3:]
+        if claimer not in process.producers:
+            return False
+        self.keep(shard, claimer, trying, tried, tries)
+        return True
 
     # ---- Kafka: transactions
 
@@ -195,10 +232,14 @@ class World:
             self.hand_out()
 
 
+NOTHING = (ABSENT, ((0, 0),) * ENTITIES, 0, None, None, None, 0)
+
+
 class Batch:
     def __init__(self, shard, end, outputs, changed, number):
         self.shard, self.epoch, self.end = shard, shard.epoch, end
         self.outputs, self.changed, self.number = outputs, changed, number
+        self.skipped = shard.skipped
 
 
 class Shard:
@@ -206,13 +247,24 @@ class Shard:
 
     def __init__(self, index):
         self.index, self.epoch, self.state, self.call = index, 0, 'wait', None
+        self.danger = None  # offsets to be tried step by step
+
+    def set_danger(self, tried, tries):
+        if tried and tried[1] > self.K:
+            self.danger = (max(tried[0], self.K), tried[1])
+        elif self.died:
+            self.danger = (self.K, min(EVENTS, self.K + DANGER))
+        if (tried and tries >= DEATHS and tried[1] == tried[0] + 1 and tried[0] >= self.K
+                and tried[0] not in self.skipped):
+            self.skipped += (tried[0],)
 
     def start(self, cursor, world):
-        found, _, number, _ = world.redis[self.index]
-        self.K, self.K_number = cursor
+        found, _, number, _, _, *tried = world.redis[self.index]
+        self.K, self.K_number, self.skipped = cursor
+        self.step = 0
+        self.set_danger(*tried)
         if found < 0:  # rebuild: wiped, then folded from the origin; the first flush brings R
-            claimer = world.redis[self.index][3]
-            world.put(self.index, (EMPTY, ((0, 0),) * ENTITIES, 0, claimer))
+            world.put(self.index, (EMPTY, ((0, 0),) * ENTITIES, 0, *world.redis[self.index][3:]))
             found, number = EMPTY, 0
         self.R, self.position, self.settled = found, max(found, 0), max(found, 0)
         self.number = self.settled_number = self.K_number
@@ -226,6 +278,8 @@ class Process:
         self.world, self.stopped, self.shards = world, False, {}
         self.queue, self.carried = [], []
         self.transaction, self.producer, self.step = None, None, 'closed'
+        self.producers = []  # all it ever had
+        self.trying = None   # the shard whose turn it is to try
         self.known = (None, None)  # membership and generation as the client knows them
         self.events = []
         world.join(self)
@@ -265,6 +319,7 @@ class Process:
         if what == 'lost':
             for lost in self.shards.values():
                 self.drop(lost)
+                self.world.try_range(lost.index, self, None)  # alive: it was no death
             self.shards, self.events = {}, []
             self.known = (None, None)
             self.world.join(self)
@@ -284,13 +339,19 @@ class Process:
         if shard.state == 'stop' and shard.call is None and shard.settled > shard.R:
             self.world.flush((shard.index, shard.R, shard.settled, dict(shard.dirty),
                               shard.settled_number))
+        claimer, *kept = self.world.redis[shard.index][3:]
+        if shard.state == 'stop' and claimer == self.producer:
+            self.world.keep(shard.index, None, *kept)
         self.drop(shard)
+        self.world.try_range(shard.index, self, None)
         del self.shards[shard.index]
         self.world.release(self, shard.index)
         return True
 
     def drop(self, shard):
         shard.epoch += 1
+        if self.trying is shard:
+            self.trying = None
         self.queue = [b for b in self.queue if b.shard is not shard]
         if shard.call and shard.call[0] == 'sent':
             self.world.late.append(('flush', shard.call[1]))
@@ -321,8 +382,7 @@ class Process:
             carried = any(b.shard is shard for b in self.carried)
             if self.producer is None or (carried and 'no-own-wait' not in world.mutants):
                 return
-            found, entities, number, shard.before = world.redis[index]
-            world.put(index, (found, entities, number, self.producer))
+            shard.before, shard.died = world.claim(index, self)
             shard.state = 'fence'
         elif shard.state == 'fence':
             if shard.before not in (None, self.producer):
@@ -345,10 +405,14 @@ class Process:
     def fold_batch(self, shard):
         world, rng = self.world, self.world.rng
         behind = shard.position < shard.K
+        if shard.danger and not behind and not self.may_try(shard):
+            return
         if shard.position >= EVENTS or any(b.shard is shard for b in self.queue):
             self.check(shard)
             return
         end = min(EVENTS, shard.position + rng.randint(1, 5))
+        if shard.danger and not behind:
+            end = min(end, shard.step)
         if behind and 'no-cut' not in world.mutants:
             end = min(end, shard.K)
         events = world.input[shard.index][shard.position:end]
@@ -359,13 +423,43 @@ class Process:
             shard.cache[entity] = world.redis[shard.index][1][entity]
         self.fold_events(shard, events, end, behind and 'no-suppression' not in world.mutants)
 
+    def may_try(self, shard):
+        """One shard at a time; a step is written down first, when all before it is committed."""
+        if self.trying not in (None, shard) and 'no-turns' not in self.world.mutants:
+            return False
+        self.trying = shard
+        if shard.position < shard.step:
+            return True
+        under_way = any(b.shard is shard for b in self.carried)
+        if shard.position != shard.K or under_way:
+            return False
+        trying = None
+        if shard.position < shard.danger[1]:
+            size = max(1, (shard.danger[1] - shard.danger[0]) // PARTS)
+            trying = (shard.position, min(shard.position + size, shard.danger[1]))
+        if not self.world.try_range(shard.index, self, trying):
+            self.restart(shard)
+            return False
+        if trying:
+            shard.step = trying[1]
+            return False
+        shard.danger, self.trying = None, None
+        return True
+
     def fold_events(self, shard, events, end, suppressed):
         changed, outputs = {}, []
-        for entity, amount in events:
+        for offset, (entity, amount) in enumerate(events, shard.position):
+            if offset in shard.skipped:
+                outputs.append((entity, 'poison', offset))
+                continue
+            if offset == self.world.killer[shard.index]:
+                raise Died
             shard.cache[entity], alerts = fold(shard.cache[entity], amount)
             changed[entity] = shard.cache[entity]
             outputs += [(entity, *alert) for alert in alerts]
-        outputs.append(('block', sum(amount for _, amount in events)))
+        outputs.append(('block', sum(amount for offset, (_, amount) in
+                                     enumerate(events, shard.position)
+                                     if offset not in shard.skipped)))
         shard.position = end
         if suppressed:
             shard.dirty.update(changed)
@@ -406,6 +500,7 @@ class Process:
     def publish_closed(self):
         self.world.producers += 1
         self.producer, self.step = self.world.producers, 'idle'
+        self.producers.append(self.producer)
 
     def publish_idle(self):
         world = self.world
@@ -453,7 +548,9 @@ class Process:
         if (not current and 'no-generation' not in world.mutants) or world.chance(3):
             self.step = 'abort'
             return None
-        offsets = {b.shard.index: (b.end, b.number) for b in self.carried}
+        offsets = {b.shard.index: (b.end, b.number,
+                                   () if 'skipped-forgotten' in world.mutants else b.skipped)
+                   for b in self.carried}
         self.transaction.offsets = offsets
         if 'offsets-outside' in world.mutants:
             world.cursor_moves(offsets)
@@ -541,6 +638,13 @@ class Process:
 
 # ---- a run
 
+def turn(world, process):
+    try:
+        process.turn()
+    except Died:
+        crash(world, world.processes.index(process))
+
+
 def crash(world, index):
     process = world.processes[index]
     for shard in process.shards.values():
@@ -556,6 +660,7 @@ def fault(world):
     rng = world.rng
     x, index = rng.random() * 1000, rng.randrange(PROCESSES)
     process = world.processes[index]
+    world.accidents += x < 10 or 60 <= x < 68 or 85 <= x < 90
     if process is None:
         if x < 60:
             world.processes[index] = Process(world)
@@ -576,9 +681,9 @@ def fault(world):
         world.history.append(list(world.redis))
     elif 68 <= x < 70:  # R alone is lost, the entities stay
         shard = rng.randrange(SHARDS)
-        world.put(shard, (ABSENT, *world.redis[shard][1:3], None))
+        world.put(shard, (ABSENT, *world.redis[shard][1:3], *NOTHING[3:]))
     elif 90 <= x < 91.5:
-        world.redis = [(ABSENT, ((0, 0),) * ENTITIES, 0, None)] * SHARDS
+        world.redis = [NOTHING] * SHARDS
         world.history.append(list(world.redis))
     elif 92 <= x < 95:
         world.time_out()
@@ -606,7 +711,9 @@ def come_to_rest(world):
             world.arrive_late()
             if None in world.owner:
                 world.hand_out()
-        world.rng.choice(world.processes).turn()
+        index = world.rng.randrange(PROCESSES)
+        world.processes[index] = world.processes[index] or Process(world)
+        turn(world, world.processes[index])
         calm = calm + 1 if is_at_rest(world) else 0
         if calm > 60 and not world.late:
             return
@@ -615,7 +722,10 @@ def come_to_rest(world):
 def judge(world):
     wrong = []
     for shard in range(SHARDS):
-        state, outputs = oracle(world.input[shard])
+        skipped = world.cursor[shard][2]
+        state, outputs = oracle(world.input[shard], skipped)
+        if world.accidents < DEATHS and set(skipped) - {world.killer[shard]}:
+            wrong.append('innocent')
         got = [(number, output) for t, s, number, output in world.log
                if s == shard and t.state == 'committed']
         alerts = [output for _, output in got if output[0] != 'block']
@@ -627,7 +737,8 @@ def judge(world):
         if alerts != outputs:
             wrong.append('order' if Counter(alerts) == Counter(outputs) else
                          'extra' if Counter(alerts) - Counter(outputs) else 'lost')
-        if blocks != sum(amount for _, amount in world.input[shard]):
+        if blocks != sum(amount for offset, (_, amount) in enumerate(world.input[shard])
+                         if offset not in skipped):
             wrong.append('blocks')
         if [number for number, _ in got] != list(range(1, len(got) + 1)):
             wrong.append('numbers')
@@ -639,14 +750,15 @@ def run(seed, mutants=frozenset()):
     world = World(seed, mutants)
     for index in range(PROCESSES - 1):
         world.processes[index] = Process(world)
+    rate = world.rng.choice((0.3, 0.3, 0.04))
     for _ in range(FAULT_STEPS):
-        if world.rng.random() < 0.3:
+        if world.rng.random() < rate:
             fault(world)
         if world.rng.random() < 0.25:
             world.mark_some()
         process = world.rng.choice(world.processes)
         if process and not process.stopped:
-            process.turn()
+            turn(world, process)
     come_to_rest(world)
     return judge(world)
 

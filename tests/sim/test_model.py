@@ -10,7 +10,8 @@ MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'model', 
 RUNS = os.environ.get('TALLY_MODEL_RUNS', '5000')
 # Caught within a few seeds.
 QUICK = ('flush-without-compare', 'torn-unmarked', 'clear-all', 'no-suppression', 'no-cut',
-         'unknown-is-committed', 'unknown-is-aborted', 'offsets-outside')
+         'unknown-is-committed', 'unknown-is-aborted', 'offsets-outside',
+         'skipped-forgotten')
 
 
 def explore(*arguments):
