@@ -45,9 +45,10 @@ static struct meta_row row_from(const redisReply *reply)
 {
 	struct str cursor = element(reply, 0), pin = element(reply, 1),
 		   partitions = element(reply, 2), logic = element(reply, 3);
-	struct meta_row row = { .exists = cursor.ptr != NULL, .cursor = -1, .pin = -1 };
+	struct meta_row row = { .cursor = -1, .pin = -1 };
 
-	row.torn = cursor.ptr && !str_to_i64(cursor, &row.cursor);
+	row.exists = cursor.ptr && !str_eq_c(cursor, "empty"); /* wiped: there is no R yet */
+	row.torn = row.exists && !str_to_i64(cursor, &row.cursor);
 	if (row.torn)
 		row.cursor = -1;
 	if (!pin.ptr || !str_to_i64(pin, &row.pin))

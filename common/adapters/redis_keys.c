@@ -14,8 +14,9 @@
 
 const struct redis_field redis_meta_fields[] = {
 	NUMBER("cursor", input_cursor, "offset",
-	       "R: the input is folded into Redis up to here. The word torn while a write or a "
-	       "rebuild is under way."),
+	       "R: the input is folded into Redis up to here. The word torn while a rebuild is "
+	       "under way or after a write that failed half way; empty when no key of the "
+	       "shard is there."),
 	OTHER("logic", "integer", "The logic version in force."),
 	NUMBER("pin", reference_pin, "offset",
 	       "The end record of the reference data in force; -1: none."),
@@ -27,9 +28,13 @@ const struct redis_field redis_meta_fields[] = {
 	OTHER("rebuilding", "0 or 1", "1 while R is below where it once was."),
 	OTHER("claimer", "text", "The transactional.id of the process that claimed the shard."),
 	OTHER("released", "1", "There when the claimer let go in order."),
-	NUMBER("trying", trying, "offset",
-	       "There while records go one at a time: the one being tried."),
-	NUMBER("tries", tries, "deaths", "How many processes ended while they tried it."),
+	NUMBER("claim", claim, "",
+	       "Which of the claimer's claims: late calls of an earlier one do nothing."),
+	OTHER("trying", "offsets",
+	      "There while records are tried after a death: `from-until`, until left out."),
+	OTHER("tried", "offsets", "What the latest death that counts was in the midst of."),
+	NUMBER("tries", tries, "deaths",
+	       "Deaths in a row in the midst of exactly that; a single record is poison at 3."),
 	{ .name = { NULL, 0 } },
 };
 

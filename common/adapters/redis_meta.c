@@ -21,6 +21,14 @@ static bool read_number(struct str name, struct str value, struct shard_meta *ou
 	return true; /* of a later build */
 }
 
+/* "from-until" */
+static bool read_offsets(struct str value, struct offsets *out)
+{
+	struct str from = str_split(&value, '-');
+
+	return str_to_i64(from, &out->from) && str_to_i64(value, &out->until);
+}
+
 static bool read_field(struct str name, struct str value, struct shard_meta *out)
 {
 	int64_t number;
@@ -38,13 +46,21 @@ static bool read_field(struct str name, struct str value, struct shard_meta *out
 		out->logic_version = (uint32_t)number;
 		return true;
 	}
+	if (str_eq_c(name, "trying"))
+		return read_offsets(value, &out->trying);
+	if (str_eq_c(name, "tried"))
+		return read_offsets(value, &out->tried);
+	if (str_eq_c(name, "died"))
+		out->died = str_eq_c(value, "1");
 	if (str_eq_c(name, "released"))
 		out->released = str_eq_c(value, "1");
 	if (str_eq_c(name, "rebuilding"))
 		out->rebuilding = str_eq_c(value, "1");
 	if (str_eq_c(name, "cursor")) {
-		out->state = str_eq_c(value, "torn") ? META_TORN : META_WHOLE;
-		if (out->state == META_TORN)
+		out->state = str_eq_c(value, "torn")    ? META_TORN
+		             : str_eq_c(value, "empty") ? META_EMPTY
+		                                        : META_WHOLE;
+		if (out->state != META_WHOLE)
 			return true;
 	}
 	return read_number(name, value, out);
@@ -52,7 +68,7 @@ static bool read_field(struct str name, struct str value, struct shard_meta *out
 
 bool redis_meta_read(const redisReply *reply, struct shard_meta *out)
 {
-	*out = (struct shard_meta){ .state = META_ABSENT, .reference_pin = -1, .trying = -1 };
+	*out = (struct shard_meta){ .state = META_ABSENT, .reference_pin = -1 };
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
 		return false;
 	for (size_t i = 0; i < reply->elements; i += 2) {

@@ -22,6 +22,15 @@ struct request *request_new(enum request_kind kind, int32_t partition, uint64_t 
 
 /* ---- commands ---- */
 
+/* R as the functions compare it. */
+static void add_cursor(struct command *c, int64_t cursor)
+{
+	if (cursor == R_EMPTY)
+		command_add_lit(c, "empty");
+	else
+		command_add_i64(c, cursor);
+}
+
 static void encode_load(const struct load *load, const struct redis_options *options,
                         struct command *c)
 {
@@ -31,12 +40,8 @@ static void encode_load(const struct load *load, const struct redis_options *opt
 	redis_add_meta_key(c, options, load->partition);
 	for (unsigned i = 0; i < load->count; i++)
 		command_add_joined(c, options->prefix, load->keys[i].key, STR(""));
-	for (unsigned i = 0; i < 2; i++) {
-		if (load->expect[i] < 0)
-			command_add_lit(c, "");
-		else
-			command_add_i64(c, load->expect[i]);
-	}
+	for (unsigned i = 0; i < 2; i++)
+		add_cursor(c, load->expect[i]);
 	for (unsigned i = 0, run; i < load->count; i += run) {
 		for (run = 1;
 		     i + run < load->count && load->keys[i + run].hash == load->keys[i].hash;)
@@ -49,18 +54,38 @@ static void encode_load(const struct load *load, const struct redis_options *opt
 static void encode_due(const struct request *r, const struct redis_options *options,
                        struct command *c)
 {
-	char number[20], key[300];
+	char key[300];
 	size_t len = options->topic.len;
 
 	must(len + 30 < sizeof(key));
 	memcpy(key, options->topic.ptr, len);
 	key[len++] = ':';
 	len += i64_to_text(r->partition, key + len);
-	command_add_lit(c, "ZRANGE");
+	command_add_lit(c, "FCALL_RO");
+	command_add_lit(c, "tallyworks_due");
+	command_add_lit(c, "2");
+	redis_add_meta_key(c, options, r->partition);
 	command_add_joined(c, options->prefix, STR("due:"), str_of(key, len));
-	command_add_lit(c, "0");
-	command_add(c, str_of(number, i64_to_text((int64_t)r->max - 1, number)));
-	command_add_lit(c, "WITHSCORES");
+	command_add_i64(c, r->max);
+}
+
+static void add_offsets(struct command *c, struct offsets offsets)
+{
+	char text[48];
+	size_t len = 0;
+
+	if (offsets.until) {
+		len = i64_to_text(offsets.from, text);
+		text[len++] = '-';
+		len += i64_to_text(offsets.until, text + len);
+	}
+	command_add(c, str_of(text, len));
+}
+
+void request_add_claim(struct command *c, const struct request *r)
+{
+	command_add(c, str_from_c(r->claim.id));
+	command_add_i64(c, (int64_t)r->claim.ticket);
 }
 
 static void begin_function(struct command *c, struct str name, const struct request *r,
@@ -80,15 +105,19 @@ void request_encode(struct request *r, const struct redis_options *options, stru
 	switch (r->kind) {
 	case REQUEST_CLAIM:
 		begin_function(c, STR("tallyworks_claim"), r, options);
+		command_add(c, str_from_c(r->claim.id));
 		command_add(c, str_from_c(r->id));
-		command_add(c, str_from_c(r->mine));
+		command_add_i64(c, (int64_t)r->claim.ticket);
+		break;
+	case REQUEST_UNCLAIM:
+		begin_function(c, STR("tallyworks_unclaim"), r, options);
+		request_add_claim(c, r);
+		command_add(c, str_from_c(r->id));
 		break;
 	case REQUEST_TRY:
 		begin_function(c, STR("tallyworks_try"), r, options);
-		if (r->offset < 0)
-			command_add_lit(c, "");
-		else
-			command_add_i64(c, r->offset);
+		request_add_claim(c, r);
+		add_offsets(c, r->offsets);
 		break;
 	case REQUEST_CHECK:
 		command_add_lit(c, "HGETALL");
@@ -108,7 +137,8 @@ static enum happening_kind happening_kind_of(enum request_kind kind)
 {
 	switch (kind) {
 	case REQUEST_CLAIM:
-	case REQUEST_TRY: return HAPPENED_CLAIMED;
+	case REQUEST_UNCLAIM: return HAPPENED_CLAIMED;
+	case REQUEST_TRY: return HAPPENED_TRIED;
 	case REQUEST_LOAD: return HAPPENED_LOADED;
 	case REQUEST_CHECK: return HAPPENED_CHECKED;
 	case REQUEST_DUE: return HAPPENED_DUE;
@@ -123,14 +153,21 @@ static struct happening *happening_of(const struct request *r)
 	return happening_new(happening_kind_of(r->kind), r->partition, r->ticket);
 }
 
-bool redis_is_cursor(const redisReply *reply, int64_t expect)
+static int64_t cursor_of(const redisReply *reply)
 {
+	struct str text = str_of(reply->str, reply->len);
 	int64_t number;
 
-	if (reply->type == REDIS_REPLY_NIL)
-		return expect < 0;
-	return reply->type == REDIS_REPLY_STRING && expect >= 0 &&
-	       str_to_i64(str_of(reply->str, reply->len), &number) && number == expect;
+	if (reply->type != REDIS_REPLY_STRING)
+		return R_NONE;
+	if (str_eq_c(text, "empty"))
+		return R_EMPTY;
+	return str_to_i64(text, &number) ? number : R_NONE;
+}
+
+bool redis_is_cursor(const redisReply *reply, int64_t expect)
+{
+	return cursor_of(reply) == expect;
 }
 
 static struct str copy_text(struct arena *memory, const redisReply *reply)
@@ -199,13 +236,14 @@ static bool answer_due(const redisReply *reply, struct happening *h)
 	size_t count = reply->elements / 2;
 	struct due_entry *entries;
 
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 1)
 		return false;
+	h->due.cursor = cursor_of(reply->element[0]);
 	entries = arena_alloc(&h->memory, count * sizeof(*entries));
 	for (size_t i = 0; i < count; i++) {
-		const redisReply *score = reply->element[2 * i + 1];
+		const redisReply *score = reply->element[2 * i + 2];
 
-		entries[i].member = copy_text(&h->memory, reply->element[2 * i]);
+		entries[i].member = copy_text(&h->memory, reply->element[2 * i + 1]);
 		if (!str_to_i64(str_of(score->str, score->len), &entries[i].due_ms))
 			return false;
 	}
@@ -221,6 +259,7 @@ struct happening *request_answer(const struct request *r, const redisReply *repl
 
 	switch (r->kind) {
 	case REQUEST_CLAIM:
+	case REQUEST_UNCLAIM:
 	case REQUEST_TRY:
 	case REQUEST_CHECK: good = redis_meta_read(reply, &h->meta); break;
 	case REQUEST_LOAD: good = answer_load(r->load, reply, h); break;

@@ -16,12 +16,19 @@
 
 enum request_kind {
 	REQUEST_CLAIM,
+	REQUEST_UNCLAIM,
 	REQUEST_LOAD,
 	REQUEST_CHECK,
 	REQUEST_TRY,
 	REQUEST_DUE,
 	REQUEST_FLUSH, /* a transaction: see redis_flush.h */
 	REQUEST_WIPE,  /* many commands: see redis_wipe.h */
+};
+
+/* What this process wrote as its claim. */
+struct claim {
+	char id[META_TEXT_BYTES]; /* "": nothing yet */
+	uint64_t ticket;
 };
 
 struct request {
@@ -31,13 +38,13 @@ struct request {
 	uint64_t ticket;
 	const struct load *load;
 	const struct flush *flush;
-	char id[META_TEXT_BYTES];   /* claim, wipe: our name */
-	char mine[META_TEXT_BYTES]; /* claim: the name that this process left there before */
-	int64_t offset;             /* try */
-	unsigned max;               /* due */
-	int32_t partitions;         /* wipe */
-	char scan[24];              /* wipe: the scan's cursor; "": not begun */
-	struct command command;     /* the lane's: where it stands in the buffer */
+	struct claim claim;       /* claim, unclaim, try, wipe: ours */
+	char id[META_TEXT_BYTES]; /* claim: the name we left there before; unclaim: that before us */
+	struct offsets offsets;   /* try */
+	unsigned max;             /* due */
+	int32_t partitions;       /* wipe */
+	char scan[24];            /* wipe: the scan's cursor; "": not begun */
+	struct command command;   /* the lane's: where it stands in the buffer */
 };
 
 /* How a request ended, where there is no answer to read. */
@@ -49,7 +56,9 @@ enum request_end {
 struct request *request_new(enum request_kind, int32_t partition, uint64_t ticket);
 /* Appends the command of any kind but flush and wipe. */
 void request_encode(struct request *, const struct redis_options *, struct buf *);
-/* Is the answer this R (-1: none)? */
+/* Our claim as the functions compare it: two arguments. */
+void request_add_claim(struct command *, const struct request *);
+/* Is the answer this R? */
 bool redis_is_cursor(const redisReply *, int64_t expect);
 /* The happening of an answer that is no error. */
 struct happening *request_answer(const struct request *, const redisReply *);

@@ -36,8 +36,7 @@ struct redis_store {
 	const struct worker *worker;
 	struct inbox *inbox;
 	struct redis_lane reads, writes;
-	/* The name that we left in each shard; the fold thread's. */
-	char (*claims)[META_TEXT_BYTES];
+	struct claim *claims; /* the latest of each shard; the fold thread's */
 	int32_t claim_room;
 };
 
@@ -251,7 +250,7 @@ static void send_read(struct redis_store *s, struct request *r)
 	lane_put(&s->reads.lane, &r->job, 0);
 }
 
-static char *claim_of(struct redis_store *s, int32_t partition)
+static struct claim *claim_of(struct redis_store *s, int32_t partition)
 {
 	must(partition >= 0);
 	if (partition >= s->claim_room) {
@@ -262,20 +261,30 @@ static char *claim_of(struct redis_store *s, int32_t partition)
 		       (size_t)(room - s->claim_room) * sizeof(*s->claims));
 		s->claim_room = room;
 	}
-	return s->claims[partition];
+	return &s->claims[partition];
 }
 
 static void port_claim(void *self, int32_t partition, uint64_t ticket, const char *transactional_id)
 {
 	struct redis_store *s = self;
 	struct request *r = request_new(REQUEST_CLAIM, partition, ticket);
-	char *claim = claim_of(s, partition);
+	struct claim *claim = claim_of(s, partition);
 
 	must(strlen(transactional_id) < META_TEXT_BYTES);
-	memcpy(r->mine, claim, sizeof(r->mine));
-	snprintf(claim, META_TEXT_BYTES, "%s", transactional_id);
-	memcpy(r->id, claim, sizeof(r->id));
+	memcpy(r->id, claim->id, sizeof(r->id));
+	snprintf(claim->id, sizeof(claim->id), "%s", transactional_id);
+	claim->ticket = ticket;
+	r->claim = *claim;
 	send_read(s, r);
+}
+
+static void port_unclaim(void *self, int32_t partition, uint64_t ticket, const char *before)
+{
+	struct request *r = request_new(REQUEST_UNCLAIM, partition, ticket);
+
+	r->claim = *claim_of(self, partition);
+	snprintf(r->id, sizeof(r->id), "%s", before);
+	send_read(self, r);
 }
 
 static void port_load(void *self, const struct load *load)
@@ -305,16 +314,17 @@ static void port_wipe(void *self, int32_t partition, int32_t partitions, uint64_
 	struct redis_store *s = self;
 	struct request *r = request_new(REQUEST_WIPE, partition, ticket);
 
-	memcpy(r->id, claim_of(s, partition), sizeof(r->id));
+	r->claim = *claim_of(s, partition);
 	r->partitions = partitions;
 	send_read(s, r);
 }
 
-static void port_try_offset(void *self, int32_t partition, uint64_t ticket, int64_t offset)
+static void port_try_offsets(void *self, int32_t partition, uint64_t ticket, struct offsets offsets)
 {
 	struct request *r = request_new(REQUEST_TRY, partition, ticket);
 
-	r->offset = offset;
+	r->claim = *claim_of(self, partition);
+	r->offsets = offsets;
 	send_read(self, r);
 }
 
@@ -366,11 +376,12 @@ struct rc redis_store_new(const struct redis_options *options, const struct work
 	*port_out = (struct store){
 		.self = s,
 		.claim = port_claim,
+		.unclaim = port_unclaim,
 		.load = port_load,
 		.flush = port_flush,
 		.check = port_check,
 		.wipe = port_wipe,
-		.try_offset = port_try_offset,
+		.try_offsets = port_try_offsets,
 		.read_due = port_read_due,
 	};
 	*out = s;

@@ -105,7 +105,7 @@ static void begin_wipe(struct wiping *w, struct command *c, struct str what)
 	command_add_lit(c, "tallyworks_wipe");
 	command_add_lit(c, "1");
 	redis_add_meta_key(c, w->connection->options, w->request->partition);
-	command_add(c, str_from_c(w->request->id));
+	request_add_claim(c, w->request);
 	command_add(c, what);
 }
 

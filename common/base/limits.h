@@ -38,6 +38,8 @@
 #define LIMIT_GATHER_BYTES 4194304    /* memory of the batches that wait for one flush */
 #define LIMIT_BLOCK_BYTES 900000      /* an internal block is cut above it */
 #define LIMIT_METADATA_BYTES 1024     /* K's metadata */
+#define LIMIT_DANGER_OFFSETS 65536    /* tried in steps after a death, at most */
+#define LIMIT_POISON_DEATHS 3         /* of one record tried alone: then it goes to the DLQ */
 #define LIMIT_DEAD_LETTER_BYTES 1900000 /* a larger copy is cut and says so (tw-cut) */
 #define LIMIT_DEAD_LETTER_KEY_BYTES 65536    /* of its key (tw-cut-key) */
 #define LIMIT_DEAD_LETTER_HEADERS 256        /* foreign headers of a copy (tw-cut-headers) */

@@ -96,9 +96,15 @@ struct write {
 
 #define META_TEXT_BYTES 64
 
-/* A shard's own record in Redis, `meta:<topic>:<partition>`. */
+/* Offsets from `from` on, below `until`; until 0: none. */
+struct offsets {
+	int64_t from, until;
+};
+
+/* A shard's own record in Redis, `meta:<topic>:<partition>`. Absent says nothing: R may be lost
+ * and the keys may not. EMPTY is what a wipe leaves: no key of the shard is there. */
 struct shard_meta {
-	enum { META_ABSENT, META_TORN, META_WHOLE } state;
+	enum { META_ABSENT, META_TORN, META_EMPTY, META_WHOLE } state;
 	int64_t input_cursor; /* R */
 	uint32_t logic_version;
 	int64_t reference_pin;
@@ -106,19 +112,24 @@ struct shard_meta {
 	int64_t broker_ms;             /* broker time of the record before R */
 	int64_t partitions;            /* of the input topic, when the shard was first written */
 	char claimer[META_TEXT_BYTES]; /* transactional.id of who claimed it */
+	int64_t claim;                 /* ticket of that call: the claimer's later ones name it */
 	bool released;                 /* the claimer let go in order */
-	bool rebuilding;               /* R is below where it once was */
-	int64_t trying;                /* offset being tried one by one, or -1 */
-	int64_t tries;                 /* deaths with `trying` set */
+	bool died;             /* CLAIMED: the claimer before neither let go nor was this process */
+	bool rebuilding;       /* R is below where it once was */
+	struct offsets trying; /* being tried by the claimer, after a death */
+	struct offsets tried;  /* what the latest death that counts was in the midst of */
+	int64_t tries;         /* deaths in a row with exactly these */
 };
+
+#define R_EMPTY (-1) /* where R is a number: META_EMPTY */
+#define R_NONE (-2)  /* absent or torn */
 
 struct flush {
 	uint64_t ticket;
 	int32_t partition;
-	int64_t expect; /* R as we know it; -1: absent */
-	struct shard_meta
-		meta; /* input_cursor is the new R; claimer and trying are left as they are */
-	bool release; /* also set `released` */
+	int64_t expect;         /* R as we know it, or R_EMPTY */
+	struct shard_meta meta; /* input_cursor is the new R; claimer and tries stay as they are */
+	bool release;           /* also set `released` */
 	const struct write *const *writes;
 	unsigned write_count;
 };
@@ -166,9 +177,10 @@ enum happening_kind {
 	HAPPENED_LOADED,
 	HAPPENED_FLUSHED,
 	HAPPENED_CHECKED, /* check(): the meta as it stands */
+	HAPPENED_TRIED,   /* try_offsets(): the meta as it stands */
 	HAPPENED_WIPED,
 	HAPPENED_TROUBLE, /* fetching failed for good (offset out of range ...): rc, words */
-	HAPPENED_DUE, /* read_due(): the earliest entries of the due-time index */
+	HAPPENED_DUE,     /* read_due(): the earliest entries of the due-time index */
 };
 
 /* What the log says about a shard, read together with K. */
@@ -192,7 +204,8 @@ struct happening {
 	enum happening_kind kind;
 	int32_t partition; /* -1: none */
 	uint64_t ticket;
-	struct rc rc; /* for CURSOR, FENCED, REOPENED, APPENDED, WIPED, CLAIMED, CHECKED, DUE */
+	struct rc
+		rc; /* for CURSOR, FENCED, REOPENED, APPENDED, WIPED, CLAIMED, CHECKED, TRIED, DUE */
 	const char *words; /* what failed, for people; or NULL */
 	union {
 		struct cursor cursor;
@@ -202,7 +215,7 @@ struct happening {
 			enum store_result result;
 			const struct loaded *values; /* in the order of load.keys */
 		} load;
-		struct shard_meta meta; /* CLAIMED, CHECKED, FLUSHED (as it stands when refused) */
+		struct shard_meta meta; /* CLAIMED, CHECKED, TRIED */
 		struct {
 			const struct message *messages;
 			unsigned count;
@@ -212,6 +225,7 @@ struct happening {
 		struct {
 			const struct due_entry *entries;
 			unsigned count;
+			int64_t cursor; /* R when they were read, R_EMPTY or R_NONE */
 		} due;
 	};
 	struct arena memory; /* what the above points to */
@@ -265,14 +279,18 @@ struct store {
 	void *self;
 	/* A2: writes our name into the meta and returns what stood there before. -> CLAIMED */
 	void (*claim)(void *self, int32_t partition, uint64_t ticket, const char *transactional_id);
+	/* A claim came to nothing: where our latest one still stands, the name before ours stands
+	 * again ("": nobody's). -> CLAIMED, the meta as it stands then */
+	void (*unclaim)(void *self, int32_t partition, uint64_t ticket, const char *before);
 	void (*load)(void *self, const struct load *);                 /* -> LOADED */
 	void (*flush)(void *self, const struct flush *);               /* -> FLUSHED */
 	void (*check)(void *self, int32_t partition, uint64_t ticket); /* -> CHECKED */
-	/* Removes every key that the shard owns, its meta last. partitions 0: there is none, the
-	 * meta alone is made ready. -> WIPED */
+	/* Where our latest claim stands: removes every key that the shard owns and leaves
+	 * META_EMPTY. partitions 0: there is no such key, the meta alone is made ready. -> WIPED */
 	void (*wipe)(void *self, int32_t partition, int32_t partitions, uint64_t ticket);
-	/* Writes `trying` before a record is tried one by one. -> CLAIMED */
-	void (*try_offset)(void *self, int32_t partition, uint64_t ticket, int64_t offset);
+	/* Writes `trying` where our latest claim stands; until 0: nothing is tried. A claim that finds
+	 * it of one who died counts a death. -> TRIED */
+	void (*try_offsets)(void *self, int32_t partition, uint64_t ticket, struct offsets);
 	/* The earliest `max` entries of the shard's due-time index. -> DUE */
 	void (*read_due)(void *self, int32_t partition, uint64_t ticket, unsigned max);
 };

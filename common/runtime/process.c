@@ -312,7 +312,12 @@ static void carry_out_claim(struct process *p, struct shard *s, unsigned asks)
 	if (asks & ASK_WIPE)
 		st->wipe(st->self, s->partition, s->fresh ? 0 : s->partitions, s->ticket);
 	if (asks & ASK_UNCLAIM)
-		st->claim(st->self, s->partition, ++p->shard_setting.last_ticket, s->unfenced);
+		st->unclaim(st->self, s->partition, ++p->shard_setting.last_ticket, s->unfenced);
+	if (asks & ASK_TRY)
+		st->try_offsets(st->self, s->partition, s->trial.ticket, s->trial.asked);
+	if (asks & ASK_UNTRY)
+		st->try_offsets(st->self, s->partition, ++p->shard_setting.last_ticket,
+		                (struct offsets){ 0 });
 }
 
 static void carry_out(struct process *p, struct shard *s, struct shard_update *u, int64_t now_ms)
@@ -471,6 +476,7 @@ static void happened(struct process *p, const struct happening *h, int64_t now_m
 	case HAPPENED_CHECKED:
 	case HAPPENED_WIPED:
 	case HAPPENED_TROUBLE:
+	case HAPPENED_TRIED:
 	case HAPPENED_DUE: break;
 	}
 	if (h->partition < 0)

@@ -28,7 +28,7 @@ void shard_init(struct shard *s, struct shard_setting *setting, int32_t partitio
 {
 	*s = (struct shard){ .setting = setting,
 		             .partition = partition,
-		             .input_cursor = -1,
+		             .input_cursor = R_EMPTY,
 		             .awaited_pin = -1,
 		             .log_end = -1 };
 	cache_init(&s->cache, setting->options->cache_bytes);
@@ -93,6 +93,7 @@ void shard_drop(struct shard *s, struct shard_update *u)
 		forget_batch(s, s->carried);
 		s->carried = NULL;
 	}
+	shard_stop_trial(s);
 	gathering_clear(&s->gathering);
 	free_batches(s->settled);
 	s->settled = NULL;
@@ -113,6 +114,9 @@ static void let_go(struct shard *s, struct shard_update *u)
 	                s->state == SHARD_REFERENCE || s->state == SHARD_REFUSED;
 	if (claiming && !s->lost)
 		u->asks |= ASK_UNCLAIM;
+	if (s->trial.written) /* alive, so it was no death */
+		u->asks |= ASK_UNTRY;
+	s->trial.written = false;
 	shard_drop(s, u);
 	s->owned = s->lost = s->revoking = false;
 	u->asks |= ASK_UNASSIGN;
@@ -143,6 +147,19 @@ void shard_seal(struct shard *s, struct batch *b)
 	k.output_number = b->output_number;
 	k.logic = b->after.logic;
 	b->metadata = arena_str(&b->memory, str_of(text, cursor_metadata_format(&k, text)));
+}
+
+bool shard_seal_open(struct shard *s)
+{
+	struct batch *b = s->open;
+	if (!b || b->after.position == b->from)
+		return true;
+	if (s->ready)
+		return false;
+	shard_seal(s, b);
+	s->open = NULL;
+	s->ready = b;
+	return true;
 }
 
 struct batch *shard_next_batch(struct shard *s, bool eager, int64_t now_ms)
@@ -236,7 +253,6 @@ static void fill_meta(const struct shard *s, struct flush_call *call)
 		.broker_ms = call->after.broker_ms,
 		.partitions = s->partitions,
 		.rebuilding = call->after.position < s->output_cursor,
-		.trying = -1,
 	};
 }
 
@@ -331,7 +347,7 @@ static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (s->revoking)
 		return;
 	s->revoking = true;
-	s->ticket = s->load_ticket = s->check_ticket = 0;
+	s->ticket = s->load_ticket = s->check_ticket = s->trial.ticket = 0;
 	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED) {
 		if (s->carried && s->carried->carried)
 			shard_set_state(s, SHARD_STOPPING, now_ms);
@@ -405,17 +421,32 @@ static void checked(struct shard *s, const struct happening *h, int64_t now_ms,
 	s->checked_ms = now_ms;
 	if (!rc_ok(h->rc) || s->flushing || s->input_cursor != s->check_cursor)
 		return;
-	int64_t found = h->meta.state == META_WHOLE ? h->meta.input_cursor : -1;
-	if (found != s->input_cursor || h->meta.state == META_TORN)
+	if (h->meta.state != META_WHOLE || h->meta.input_cursor != s->input_cursor)
 		shard_restart(s, NOT_OURS, 0, now_ms, u);
 }
 
-static void due_read(struct shard *s, const struct happening *h)
+void shard_ask_due(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	s->due_wanted = false;
+	s->due_asked_ms = now_ms;
+	s->due_cursor = s->input_cursor;
+	s->due_ticket = ++s->setting->last_ticket;
+	u->asks |= ASK_DUE;
+}
+
+static void due_read(struct shard *s, const struct happening *h, int64_t now_ms,
+                     struct shard_update *u)
 {
 	if (h->ticket != s->due_ticket || !s->due_ticket)
 		return;
 	s->due_ticket = 0;
-	s->due_wanted = !rc_ok(h->rc);
+	bool moves = (s->flushing && s->flush_sent) || s->input_cursor != s->due_cursor;
+	bool ours = h->due.cursor == s->input_cursor;
+	if (rc_ok(h->rc) && !ours && !moves) {
+		shard_restart(s, NOT_OURS, 0, now_ms, u);
+		return;
+	}
+	s->due_wanted = !rc_ok(h->rc) || !ours; /* our own flush overtook it */
 	if (s->due_wanted)
 		return;
 	for (unsigned i = 0; i < h->due.count; i++)
@@ -447,6 +478,7 @@ static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
 	s->lost = s->revoking = false;
 	s->failures = 0;
 	s->unfenced[0] = '\0';
+	s->trial.danger = (struct offsets){ 0 };
 	shard_restart(s, "assigned", 0, now_ms, u);
 }
 
@@ -472,7 +504,8 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms,
 	case HAPPENED_LOADED: loaded(s, h, now_ms, u); break;
 	case HAPPENED_FLUSHED: shard_flushed(s, h, now_ms, u); break;
 	case HAPPENED_CHECKED: checked(s, h, now_ms, u); break;
-	case HAPPENED_DUE: due_read(s, h); break;
+	case HAPPENED_TRIED: shard_tried(s, h, now_ms, u); break;
+	case HAPPENED_DUE: due_read(s, h, now_ms, u); break;
 	case HAPPENED_APPENDED:
 		if (h->ticket != s->append_ticket)
 			break;
@@ -508,12 +541,8 @@ static void tick_timers(struct shard *s, int64_t now_ms, int64_t wall_ms, struct
 		s->due_after = s->standing.position;
 	}
 	if (s->due_wanted && !s->due_ticket && s->input_cursor >= s->due_after &&
-	    now_ms - s->due_asked_ms >= s->setting->options->idle_check_ms) {
-		s->due_wanted = false;
-		s->due_asked_ms = now_ms;
-		s->due_ticket = ++s->setting->last_ticket;
-		u->asks |= ASK_DUE;
-	}
+	    now_ms - s->due_asked_ms >= s->setting->options->idle_check_ms)
+		shard_ask_due(s, now_ms, u);
 }
 
 static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
@@ -521,6 +550,8 @@ static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struc
 	if (s->awaited_pin >= 0 || (s->chunk.busy && !s->load_ticket))
 		shard_fold(s, now_ms, u);
 	tick_timers(s, now_ms, wall_ms, u);
+	if (s->state == SHARD_RUNNING)
+		shard_tick_trial(s, now_ms, u);
 	bool idle = !s->flushing && !s->check_ticket && s->input_cursor >= 0;
 	if (idle && now_ms - s->checked_ms >= s->setting->options->idle_check_ms) {
 		s->check_ticket = ++s->setting->last_ticket;

@@ -40,12 +40,25 @@ enum shard_ask {
 	ASK_FLUSH = 1 << 9,     /* store.flush of shard.flushing */
 	ASK_CHECK = 1 << 10,    /* store.check */
 	ASK_APPEND = 1 << 11,   /* broker.append of the first timer */
-	ASK_UNCLAIM = 1 << 12,  /* store.claim with shard.unfenced: a claim that came to nothing */
+	ASK_UNCLAIM = 1 << 12, /* store.unclaim with shard.unfenced: a claim that came to nothing */
 	ASK_UNASSIGN = 1 << 13, /* broker.unassign */
+	ASK_TRY = 1 << 14,      /* store.try_offsets with trial.asked */
+	ASK_UNTRY = 1 << 15,    /* the same with none, nobody waits for the answer */
 };
 
 struct shard_update {
 	unsigned asks;
+};
+
+/* After a death: which offsets may hold what killed the last owner, and how they are tried
+ * (shard_trial.c). */
+struct trial {
+	struct offsets danger; /* until 0: none */
+	struct offsets asked;  /* what the call under way writes as `trying`; until 0: nothing */
+	int64_t step_until;    /* `trying` is written up to here; 0: no step */
+	bool written;          /* `trying` may stand in Redis under our name */
+	uint64_t ticket;       /* 0: no call under way */
+	int64_t retry_ms;
 };
 
 /* What all shards of a process share. */
@@ -61,6 +74,7 @@ struct shard_setting {
 	unsigned owned;          /* shards */
 	unsigned queued_records; /* folded, not yet committed */
 	bool draining;
+	const struct shard *trying; /* whose turn it is to try; NULL: nobody's */
 };
 
 struct shard {
@@ -75,7 +89,7 @@ struct shard {
 	_Atomic uint32_t epoch;
 	uint64_t ticket; /* of the answer that the claim waits for */
 
-	bool fresh;                   /* no key of it can be in Redis yet */
+	bool fresh;                      /* no key of it can be in Redis yet */
 	struct shard_meta meta;          /* as found when claiming */
 	char unfenced[META_TEXT_BYTES];  /* the owner before, its transactions not ended yet; "" */
 	struct cursor_metadata metadata; /* at K */
@@ -93,7 +107,10 @@ struct shard {
 	bool due_wanted;   /* the due-time index is to be read (again) */
 	int64_t due_after; /* but not before R is there: what the timers left out is in it */
 	int64_t due_asked_ms, append_ms; /* when it was read; no append before */
+	int64_t due_cursor;              /* R when it was asked for */
 	uint64_t due_ticket, append_ticket;
+
+	struct trial trial;
 
 	struct chunk chunk;
 	uint64_t load_ticket;              /* 0: no load under way */
@@ -158,8 +175,21 @@ void shard_claim_tick(struct shard *, int64_t now_ms, struct shard_update *);
 void shard_flushed(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
 /* Seals it and gives it the metadata that K will have after it. */
 void shard_seal(struct shard *, struct batch *);
+/* The same with the open batch, which gets ready. False: another one is ready still. */
+bool shard_seal_open(struct shard *);
 void shard_settle(struct shard *, struct batch *);
 void shard_fold(struct shard *, int64_t now_ms, struct shard_update *);
 void shard_ask_load(struct shard *, int64_t now_ms, struct shard_update *);
+void shard_ask_due(struct shard *, int64_t now_ms, struct shard_update *);
+
+/* Trials (shard_trial.c). At a claim, K and what Redis says being known; false: a record is poison
+ * and cannot be skipped any more. */
+bool shard_begin_trial(struct shard *);
+/* Above K: may records be taken, and below which offset? */
+bool shard_trial_allows(const struct shard *, int64_t *until);
+void shard_tick_trial(struct shard *, int64_t now_ms, struct shard_update *);
+void shard_tried(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
+/* A1, or the shard goes; `trying` is left in Redis for the next claim to judge. */
+void shard_stop_trial(struct shard *);
 
 #endif

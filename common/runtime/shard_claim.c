@@ -77,7 +77,7 @@ static void set_start(struct shard *s, bool rebuild)
 		                         .logic = k->first_logic,
 		                         .watermark_ms = INT64_MIN,
 		                         .broker_ms = 0 };
-	s->input_cursor = -1;
+	s->input_cursor = R_EMPTY;
 	if (rebuild)
 		return;
 	s->input_cursor = s->meta.input_cursor;
@@ -168,15 +168,14 @@ static void start(struct shard *s, int64_t now_ms, struct shard_update *u)
 	s->flushed = s->standing;
 	s->output_number = s->metadata.output_number;
 	s->flushed_ms = s->checked_ms = now_ms;
-	s->due_ticket = ++s->setting->last_ticket;
-	s->due_asked_ms = now_ms;
+	shard_ask_due(s, now_ms, u);
 	s->due_after = 0;
 	shard_set_state(s, SHARD_RUNNING, now_ms);
 	log_info("shard_running", LOG_STR("topic", s->setting->batches->topic),
 	         LOG_INT("partition", s->partition), LOG_INT("offset", s->standing.position),
 	         LOG_INT("output_cursor", s->output_cursor), LOG_INT("pin", s->standing.pin),
 	         LOG_END);
-	u->asks |= ASK_START | ASK_DUE;
+	u->asks |= ASK_START;
 }
 
 static void cursor_read(struct shard *s, const struct happening *h, int64_t now_ms,
@@ -192,9 +191,18 @@ static void cursor_read(struct shard *s, const struct happening *h, int64_t now_
 	set_start(s, rebuild);
 	if (!positions_fit(s, c, now_ms))
 		return;
+	if (!shard_begin_trial(s)) {
+		REFUSE(s, now_ms,
+		       "the record at %" PRId64 " kills its worker and %d others were skipped as "
+		       "poison already: start a build that can fold it",
+		       s->meta.tried.from, LIMIT_SKIPPED);
+		return;
+	}
 	/* Nothing was ever committed, so nothing was ever flushed: there is nothing to remove. */
 	s->fresh = s->meta.state == META_ABSENT && s->output_cursor == s->metadata.origin;
-	if (rebuild) {
+	/* Empty needs no wipe, and none that trusted this answer: an older copy may be back by now.
+	 * The first flush compares. */
+	if (rebuild && s->meta.state != META_EMPTY) {
 		s->setting->stats->rebuilds += !s->fresh;
 		await(s, SHARD_WIPE, ASK_WIPE, now_ms, u);
 	} else {

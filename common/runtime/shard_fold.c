@@ -91,10 +91,8 @@ static void close_step(struct shard *s)
 		s->open = NULL;
 		batch_seal(b);
 		shard_settle(s, b);
-	} else if (batch_is_full(s, b) && !s->ready) {
-		shard_seal(s, b);
-		s->open = NULL;
-		s->ready = b;
+	} else if (batch_is_full(s, b)) {
+		shard_seal_open(s);
 	}
 }
 
@@ -314,6 +312,8 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 bool shard_wants_records(const struct shard *s, int64_t *until)
 {
 	*until = s->standing.position < s->output_cursor ? s->output_cursor : INT64_MAX;
+	if (s->standing.position >= s->output_cursor && !shard_trial_allows(s, until))
+		return false;
 	/* In a rebuild R is written first: a load that is compared with no R proves nothing. */
 	return s->owned && s->state == SHARD_RUNNING && s->input_cursor >= 0 && !s->chunk.busy &&
 	       !s->ready && s->settled_pairs < SETTLED_PAIRS_MOST;

@@ -61,7 +61,7 @@ const struct worker conformance_worker = {
 
 /* ---- helpers ---- */
 
-static int begin(void **state)
+static int begin_bare(void **state)
 {
 	(void)state;
 	arena_init(&memory, 4096);
@@ -120,6 +120,44 @@ static struct shard_meta check(unsigned process, int32_t partition)
 	return meta;
 }
 
+/* Takes a claim of the process back. */
+static struct shard_meta unclaim(unsigned process, int32_t partition, const char *before)
+{
+	struct happening *h;
+	struct shard_meta meta;
+
+	rig->port[process].unclaim(rig->port[process].self, partition, ++ticket, before);
+	h = answer(process, HAPPENED_CLAIMED);
+	assert_true(rc_ok(h->rc));
+	meta = h->meta;
+	happening_release(h);
+	return meta;
+}
+
+static bool wipe(unsigned process, int32_t partition, int32_t partitions)
+{
+	struct happening *h;
+	bool good;
+
+	rig->port[process].wipe(rig->port[process].self, partition, partitions, ++ticket);
+	h = answer(process, HAPPENED_WIPED);
+	good = rc_ok(h->rc);
+	happening_release(h);
+	return good;
+}
+
+/* All shards as a wipe leaves them, nobody's. */
+static int begin(void **state)
+{
+	begin_bare(state);
+	for (int32_t p = 0; p < CONFORMANCE_PARTITIONS; p++) {
+		claim(0, p, "tx-before");
+		assert_true(wipe(0, p, 0));
+		unclaim(0, p, "");
+	}
+	return 0;
+}
+
 static struct flush flush_of(int32_t partition, int64_t expect, int64_t cursor)
 {
 	return (struct flush){
@@ -132,8 +170,7 @@ static struct flush flush_of(int32_t partition, int64_t expect, int64_t cursor)
 		          .reference_pin = 17,
 		          .watermark_ms = 1767225600123,
 		          .broker_ms = 1767225600456,
-		          .partitions = CONFORMANCE_PARTITIONS,
-		          .trying = -1 },
+		          .partitions = CONFORMANCE_PARTITIONS },
 	};
 }
 
@@ -235,7 +272,7 @@ static void test_claim_tells_who_was_there(void **state)
 	(void)state;
 	claim(0, 2, "tx-a");
 	meta = claim(1, 2, "tx-b");
-	assert_int_equal(meta.state, META_ABSENT);
+	assert_int_equal(meta.state, META_EMPTY);
 	assert_string_equal(meta.claimer, "tx-a");
 	assert_false(meta.released);
 	assert_string_equal(claim(0, 2, "tx-c").claimer, "tx-b");
@@ -248,7 +285,7 @@ static void test_flush_leaves_the_claimer(void **state)
 
 	(void)state;
 	claim(0, 1, "tx-a");
-	assert_int_equal(flush_writes(0, 1, -1, 5, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 1, R_EMPTY, 5, NULL, 0), STORE_OK);
 	meta = check(1, 1);
 	assert_int_equal(meta.state, META_WHOLE);
 	assert_string_equal(meta.claimer, "tx-a");
@@ -258,7 +295,7 @@ static void test_flush_leaves_the_claimer(void **state)
 /* contract: redis.meta */
 static void test_meta_comes_back(void **state)
 {
-	struct flush flush = flush_of(3, -1, LARGE_R);
+	struct flush flush = flush_of(3, R_EMPTY, LARGE_R);
 	struct shard_meta meta;
 
 	(void)state;
@@ -274,7 +311,7 @@ static void test_meta_comes_back(void **state)
 	assert_true(meta.broker_ms == 1767225600456);
 	assert_int_equal(meta.partitions, CONFORMANCE_PARTITIONS);
 	assert_true(meta.rebuilding);
-	assert_int_equal(meta.trying, -1);
+	assert_true(meta.trying.until == 0 && meta.tried.until == 0);
 	assert_int_equal(meta.tries, 0);
 }
 
@@ -284,7 +321,7 @@ static void test_release(void **state)
 
 	(void)state;
 	claim(0, 0, "tx-a");
-	assert_int_equal(flush_writes(0, 0, -1, 5, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_OK);
 	flush = flush_of(0, 5, 6);
 	flush.release = true;
 	assert_int_equal(send_flush(0, &flush), STORE_OK);
@@ -300,7 +337,7 @@ static void test_release_without_progress(void **state)
 
 	(void)state;
 	claim(0, 0, "tx-a");
-	assert_int_equal(flush_writes(0, 0, -1, 5, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_OK);
 	flush = flush_of(0, 5, 5);
 	flush.release = true;
 	assert_int_equal(send_flush(0, &flush), STORE_OK);
@@ -308,13 +345,19 @@ static void test_release_without_progress(void **state)
 	assert_true(check(1, 0).input_cursor == 5);
 }
 
-/* A claim that came to nothing is taken back by claiming with no name. */
-static void test_claim_without_a_name(void **state)
+/* A claim that came to nothing is taken back, but never another's name. */
+static void test_unclaim(void **state)
 {
 	(void)state;
 	claim(0, 0, "tx-a");
-	claim(0, 0, "");
+	assert_string_equal(unclaim(0, 0, "").claimer, "");
 	assert_string_equal(claim(1, 0, "tx-b").claimer, "");
+	assert_string_equal(claim(0, 0, "tx-c").claimer, "tx-b");
+	assert_string_equal(unclaim(0, 0, "tx-b").claimer, "tx-b");
+	assert_string_equal(claim(0, 0, "tx-d").claimer, "tx-b");
+	claim(1, 0, "tx-e");
+	assert_string_equal(unclaim(0, 0, "tx-b").claimer, "tx-e"); /* too late */
+	assert_string_equal(claim(0, 0, "tx-f").claimer, "tx-e");
 }
 
 /* ---- flush ---- */
@@ -330,10 +373,10 @@ static void test_flush_compares(void **state)
 	(void)state;
 	assert_int_equal(flush_writes(0, 1, 4, 9, &w, 1), STORE_REFUSED);
 	expect_text(key, ABSENT, ABSENT);
-	assert_int_equal(check(0, 1).state, META_ABSENT);
-	assert_int_equal(flush_writes(0, 1, -1, 9, &w, 1), STORE_OK);
+	assert_int_equal(check(0, 1).state, META_EMPTY);
+	assert_int_equal(flush_writes(0, 1, R_EMPTY, 9, &w, 1), STORE_OK);
 	expect_text(key, ABSENT, STR("one"));
-	assert_int_equal(flush_writes(1, 1, -1, 12, &w2, 1), STORE_REFUSED);
+	assert_int_equal(flush_writes(1, 1, R_EMPTY, 12, &w2, 1), STORE_REFUSED);
 	assert_int_equal(flush_writes(1, 1, 8, 12, &w2, 1), STORE_REFUSED);
 	expect_text(key, ABSENT, STR("one"));
 	assert_true(check(1, 1).input_cursor == 9);
@@ -346,7 +389,7 @@ static void test_flush_compares(void **state)
 static void test_flush_compares_exactly(void **state)
 {
 	(void)state;
-	assert_int_equal(flush_writes(0, 1, -1, LARGE_R, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 1, R_EMPTY, LARGE_R, NULL, 0), STORE_OK);
 	assert_int_equal(flush_writes(0, 1, LARGE_R - 1, LARGE_R + 1, NULL, 0), STORE_REFUSED);
 	assert_int_equal(flush_writes(0, 1, LARGE_R, LARGE_R + 2, NULL, 0), STORE_OK);
 	assert_true(check(0, 1).input_cursor == LARGE_R + 2);
@@ -355,12 +398,12 @@ static void test_flush_compares_exactly(void **state)
 static void test_shards_are_apart(void **state)
 {
 	(void)state;
-	assert_int_equal(flush_writes(0, 0, -1, 3, NULL, 0), STORE_OK);
-	assert_int_equal(flush_writes(0, 1, -1, 8, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 3, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 1, R_EMPTY, 8, NULL, 0), STORE_OK);
 	assert_int_equal(flush_writes(1, 0, 8, 9, NULL, 0), STORE_REFUSED);
 	assert_true(check(0, 0).input_cursor == 3);
 	assert_true(check(0, 1).input_cursor == 8);
-	assert_int_equal(check(0, 2).state, META_ABSENT);
+	assert_int_equal(check(0, 2).state, META_EMPTY);
 }
 
 static void test_fields(void **state)
@@ -377,7 +420,7 @@ static void test_fields(void **state)
 		              write_of(WRITE_FIELDS, key, third, 1) };
 
 	(void)state;
-	assert_int_equal(flush_writes(0, 0, -1, 1, &w[0], 1), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 1, &w[0], 1), STORE_OK);
 	expect_text(key, STR("orders"), STR("1"));
 	expect_text(key, STR("order_amount"), STR("-9007199254740993"));
 	assert_int_equal(flush_writes(0, 0, 1, 2, &w[1], 1), STORE_OK);
@@ -399,7 +442,7 @@ static void test_scores(void **state)
 		              write_of(WRITE_SCORES, key, second, 2) };
 
 	(void)state;
-	assert_int_equal(flush_writes(0, 0, -1, 1, &w[0], 1), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 1, &w[0], 1), STORE_OK);
 	expect_text(key, STR("p1"), STR("100"));
 	expect_text(key, STR("p2"), STR("-5"));
 	assert_int_equal(flush_writes(0, 0, 1, 2, &w[1], 1), STORE_OK);
@@ -418,7 +461,7 @@ static void test_values_and_removal(void **state)
 		             write_of(WRITE_REMOVE, key, NULL, 0) };
 
 	(void)state;
-	assert_int_equal(flush_writes(0, 0, -1, 1, w, 2), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 1, w, 2), STORE_OK);
 	expect_text(key, ABSENT, value);
 	expect_text(empty, ABSENT, STR(""));
 	assert_int_equal(flush_writes(0, 0, 1, 2, &w[2], 1), STORE_OK);
@@ -442,7 +485,7 @@ static void test_large_flush(void **state)
 	big = (struct pair){ ABSENT, str_of(text, LIMIT_MESSAGE_BYTES) };
 	w[0] = write_of(WRITE_FIELDS, sum, pairs, MANY_PAIRS);
 	w[1] = write_of(WRITE_VALUE, doc, &big, 1);
-	assert_int_equal(flush_writes(0, 2, -1, 1, w, 2), STORE_OK);
+	assert_int_equal(flush_writes(0, 2, R_EMPTY, 1, w, 2), STORE_OK);
 	expect_text(sum, STR("f0"), STR("0"));
 	expect_text(sum, STR("f19999"), STR("139993"));
 	expect_text(doc, ABSENT, big.value);
@@ -486,7 +529,7 @@ static void test_load(void **state)
 	int64_t total = 0;
 
 	(void)state;
-	assert_int_equal(flush_writes(0, 0, -1, 7, w, 3), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 7, w, 3), STORE_OK);
 	h = load_keys(1, 0, 7, 7, names, hash, 5);
 	assert_int_equal(h->load.result, STORE_OK);
 	v = h->load.values;
@@ -520,17 +563,17 @@ static enum store_result load_result(int64_t expect, int64_t or_else)
 static void test_load_compares(void **state)
 {
 	(void)state;
-	assert_int_equal(load_result(-1, -1), STORE_OK);
+	assert_int_equal(load_result(R_EMPTY, R_EMPTY), STORE_OK);
 	assert_int_equal(load_result(0, 0), STORE_REFUSED);
 	claim(0, 0, "tx-a"); /* a claim alone brings no R */
-	assert_int_equal(load_result(-1, -1), STORE_OK);
-	put_value(0, -1, 7, key_in(0, "doc:", 1), STR("x"));
+	assert_int_equal(load_result(R_EMPTY, R_EMPTY), STORE_OK);
+	put_value(0, R_EMPTY, 7, key_in(0, "doc:", 1), STR("x"));
 	assert_int_equal(load_result(7, 7), STORE_OK);
 	assert_int_equal(load_result(5, 7), STORE_OK);
 	assert_int_equal(load_result(7, 9), STORE_OK);
-	assert_int_equal(load_result(-1, 7), STORE_OK);
+	assert_int_equal(load_result(R_EMPTY, 7), STORE_OK);
 	assert_int_equal(load_result(6, 8), STORE_REFUSED);
-	assert_int_equal(load_result(-1, -1), STORE_REFUSED);
+	assert_int_equal(load_result(R_EMPTY, R_EMPTY), STORE_REFUSED);
 }
 
 static void test_load_many(void **state)
@@ -548,7 +591,7 @@ static void test_load_many(void **state)
 		pairs[i] = (struct pair){ STR("n"), arena_printf(&memory, "%u", i) };
 		writes[i] = write_of(hash[i] ? WRITE_FIELDS : WRITE_VALUE, names[i], &pairs[i], 1);
 	}
-	assert_int_equal(flush_writes(0, 0, -1, 1, writes, MANY_KEYS), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 1, writes, MANY_KEYS), STORE_OK);
 	h = load_keys(0, 0, 1, 1, names, hash, MANY_KEYS);
 	assert_int_equal(h->load.result, STORE_OK);
 	for (unsigned i = 0; i < MANY_KEYS; i++) {
@@ -561,17 +604,6 @@ static void test_load_many(void **state)
 }
 
 /* ---- wipe, try, due ---- */
-
-static void wipe(unsigned process, int32_t partition)
-{
-	struct happening *h;
-
-	rig->port[process].wipe(rig->port[process].self, partition, CONFORMANCE_PARTITIONS,
-	                        ++ticket);
-	h = answer(process, HAPPENED_WIPED);
-	assert_true(rc_ok(h->rc));
-	happening_release(h);
-}
 
 static struct str due_key(int32_t partition)
 {
@@ -594,10 +626,11 @@ static void test_wipe(void **state)
 		w[n++] = write_of(WRITE_SCORES, due_key(p), &one, 1);
 		w[n++] = write_of(WRITE_SCORES, STR("shared:board"), &one, 1);
 		claim(0, p, "tx-a");
-		assert_int_equal(flush_writes(0, p, -1, 5, w, n), STORE_OK);
+		assert_int_equal(flush_writes(0, p, R_EMPTY, 5, w, n), STORE_OK);
 	}
-	wipe(0, 0);
-	assert_int_equal(check(0, 0).state, META_ABSENT);
+	assert_true(wipe(0, 0, CONFORMANCE_PARTITIONS));
+	assert_int_equal(check(0, 0).state, META_EMPTY);
+	assert_int_equal(load_result(R_EMPTY, R_EMPTY), STORE_OK);
 	for (unsigned i = 0; i < 20; i++)
 		expect_text(key_in(0, "doc:", i + 1), ABSENT, ABSENT);
 	expect_text(key_in(0, "sum:", 1), STR("a"), ABSENT);
@@ -609,89 +642,139 @@ static void test_wipe(void **state)
 		expect_text(key_in(1, "doc:", i + 1), ABSENT, STR("x"));
 	expect_text(key_in(1, "sum:", 1), STR("a"), STR("1"));
 	expect_text(due_key(1), STR("a"), STR("1"));
-	assert_int_equal(flush_writes(0, 0, -1, 2, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 2, NULL, 0), STORE_OK);
 }
 
 /* A wipe of one who was followed by another claimer removes nothing. */
 static void test_wipe_is_the_claimers(void **state)
 {
-	struct happening *h;
-
 	(void)state;
 	claim(0, 0, "tx-a");
-	put_value(0, -1, 5, key_in(0, "doc:", 1), STR("x"));
+	put_value(0, R_EMPTY, 5, key_in(0, "doc:", 1), STR("x"));
 	claim(1, 0, "tx-b");
-	rig->port[0].wipe(rig->port[0].self, 0, CONFORMANCE_PARTITIONS, ++ticket);
-	h = answer(0, HAPPENED_WIPED);
-	assert_false(rc_ok(h->rc));
-	happening_release(h);
+	assert_false(wipe(0, 0, CONFORMANCE_PARTITIONS));
 	expect_text(key_in(0, "doc:", 1), ABSENT, STR("x"));
 	assert_true(check(0, 0).input_cursor == 5);
 }
 
-static struct shard_meta try_offset(int32_t partition, int64_t offset)
+static struct shard_meta try_offsets(unsigned process, int64_t from, int64_t until)
 {
 	struct happening *h;
 	struct shard_meta meta;
 
-	rig->port[0].try_offset(rig->port[0].self, partition, ++ticket, offset);
-	h = answer(0, HAPPENED_CLAIMED);
+	rig->port[process].try_offsets(rig->port[process].self, 0, ++ticket,
+	                               (struct offsets){ from, until });
+	h = answer(process, HAPPENED_TRIED);
 	assert_true(rc_ok(h->rc));
 	meta = h->meta;
 	happening_release(h);
 	return meta;
 }
 
-static void test_try_is_kept_by_flush_and_claim(void **state)
+static void expect_tried(struct shard_meta meta, int64_t from, int64_t until, int64_t tries)
+{
+	assert_true(meta.trying.until == 0);
+	assert_true(meta.tried.from == from && meta.tried.until == until);
+	assert_int_equal(meta.tries, tries);
+}
+
+/* What is being tried stays through flushes, is written by the claimer only, and is over when the
+ * claimer says so. */
+static void test_try(void **state)
 {
 	struct shard_meta meta;
 
 	(void)state;
 	claim(0, 0, "tx-a");
-	assert_int_equal(flush_writes(0, 0, -1, 5, NULL, 0), STORE_OK);
-	try_offset(0, 7);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_OK);
+	meta = try_offsets(0, 7, LARGE_R);
+	assert_string_equal(meta.claimer, "tx-a");
+	assert_true(meta.trying.from == 7 && meta.trying.until == LARGE_R);
 	assert_int_equal(flush_writes(0, 0, 5, 6, NULL, 0), STORE_OK);
-	meta = claim(1, 0, "tx-b");
-	assert_true(meta.trying == 7);
-	assert_true(check(0, 0).trying == 7);
+	assert_true(check(0, 0).trying.from == 7);
 	assert_true(check(0, 0).input_cursor == 6);
+	assert_true(try_offsets(1, 8, 9).trying.from == 7);
+	assert_true(try_offsets(1, 0, 0).trying.from == 7);
+	assert_true(try_offsets(0, 0, 0).trying.until == 0);
+	expect_tried(claim(1, 0, "tx-b"), 0, 0, 0);
 }
 
-/* A death counts where a claim finds `trying` of another who did not let go. */
+/* A death is counted once, where a claim finds `trying` of another who did not let go. */
 static void test_tries_count_deaths(void **state)
 {
+	struct shard_meta meta;
 	struct flush flush;
 
 	(void)state;
-	claim(0, 0, "tx-a");
-	assert_int_equal(flush_writes(0, 0, -1, 5, NULL, 0), STORE_OK);
-	assert_int_equal(try_offset(0, 7).tries, 0);
-	assert_int_equal(try_offset(0, 7).tries, 0);
-	assert_int_equal(claim(0, 0, "tx-a2").tries, 0); /* the same process with a new producer */
-	assert_int_equal(claim(1, 0, "tx-b").tries, 1);
-	assert_int_equal(claim(0, 0, "tx-c").tries, 2);
-	assert_int_equal(try_offset(0, 7).tries, 2);
+	assert_false(claim(0, 0, "tx-a").died);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_OK);
+	try_offsets(0, 7, 8);
+	meta = claim(0, 0, "tx-a2"); /* the same process with a new producer */
+	assert_false(meta.died);
+	expect_tried(meta, 0, 0, 0);
+	meta = claim(1, 0, "tx-b"); /* it tried nothing any more */
+	assert_true(meta.died);
+	expect_tried(meta, 0, 0, 0);
+	try_offsets(1, 7, 8);
+	expect_tried(claim(0, 0, "tx-c"), 7, 8, 1);
+	expect_tried(claim(1, 0, "tx-d"), 7, 8, 1);
+	try_offsets(1, 7, 8);
+	expect_tried(claim(0, 0, "tx-e"), 7, 8, 2);
+	try_offsets(0, 7, 8);
 	flush = flush_of(0, 5, 6);
 	flush.release = true;
 	assert_int_equal(send_flush(0, &flush), STORE_OK);
-	assert_int_equal(claim(1, 0, "tx-d").tries, 2);
-	assert_int_equal(try_offset(0, 8).tries, 0);
-	assert_true(check(0, 0).trying == 8);
-	assert_true(try_offset(0, -1).trying == -1);
-	assert_int_equal(check(0, 0).tries, 0);
+	meta = claim(1, 0, "tx-f"); /* the last one let go */
+	assert_false(meta.died);
+	expect_tried(meta, 7, 8, 2);
+	try_offsets(1, 8, 9);
+	expect_tried(claim(0, 0, "tx-g"), 8, 9, 1); /* another one: counted anew */
+	assert_true(wipe(0, 0, 0));
+	expect_tried(check(0, 0), 8, 9, 1);
+	unclaim(0, 0, "");
+	assert_false(claim(1, 0, "tx-h").died);
 }
 
-static void expect_due(unsigned max, unsigned count, const char *const *members)
+/* How many entries are there, and R. */
+static int64_t read_due(unsigned max, unsigned count, int32_t partition, const char *const *members)
 {
 	struct happening *h;
+	int64_t cursor;
 
-	rig->port[1].read_due(rig->port[1].self, 3, ++ticket, max);
+	rig->port[1].read_due(rig->port[1].self, partition, ++ticket, max);
 	h = answer(1, HAPPENED_DUE);
 	assert_true(rc_ok(h->rc));
 	assert_int_equal(h->due.count, count);
 	for (unsigned i = 0; i < count; i++)
 		assert_true(str_eq_c(h->due.entries[i].member, members[i]));
+	cursor = h->due.cursor;
 	happening_release(h);
+	return cursor;
+}
+
+/* No R matches nothing: it may be lost while the shard's keys are there. */
+static void test_absent_matches_nothing(void **state)
+{
+	struct str name = key_in(0, "doc:", 1);
+	struct happening *h;
+	bool hash = false;
+
+	(void)state;
+	assert_int_equal(check(0, 0).state, META_ABSENT);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_REFUSED);
+	claim(0, 0, "tx-a");
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_REFUSED);
+	assert_int_equal(flush_writes(0, 0, 0, 5, NULL, 0), STORE_REFUSED);
+	h = load_keys(0, 0, R_EMPTY, 0, &name, &hash, 1);
+	assert_int_equal(h->load.result, STORE_REFUSED);
+	happening_release(h);
+	assert_int_equal(read_due(1, 0, 0, NULL), R_NONE);
+	assert_int_equal(check(0, 0).state, META_ABSENT);
+	assert_true(wipe(0, 0, 0));
+	assert_int_equal(check(0, 0).state, META_EMPTY);
+	assert_int_equal(read_due(1, 0, 0, NULL), R_EMPTY);
+	assert_int_equal(flush_writes(1, 0, R_EMPTY, 5, NULL, 0), STORE_OK);
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_REFUSED); /* once */
 }
 
 static void test_due(void **state)
@@ -704,10 +787,10 @@ static void test_due(void **state)
 	struct happening *h;
 
 	(void)state;
-	expect_due(10, 0, NULL);
-	assert_int_equal(flush_writes(0, 3, -1, 1, &w, 1), STORE_OK);
-	expect_due(10, 3, all);
-	expect_due(2, 2, all);
+	assert_int_equal(read_due(10, 0, 3, NULL), R_EMPTY);
+	assert_int_equal(flush_writes(0, 3, R_EMPTY, LARGE_R, &w, 1), STORE_OK);
+	assert_true(read_due(10, 3, 3, all) == LARGE_R);
+	assert_true(read_due(2, 2, 3, all) == LARGE_R);
 	rig->port[0].read_due(rig->port[0].self, 3, ++ticket, 1);
 	h = answer(0, HAPPENED_DUE);
 	assert_true(h->due.entries[0].due_ms == 1767225600100);
@@ -718,13 +801,14 @@ int suite_store(struct store_rig *of)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
-		TEST(test_claim_of_nothing),
+		cmocka_unit_test_setup_teardown(test_claim_of_nothing, begin_bare, end),
+		cmocka_unit_test_setup_teardown(test_absent_matches_nothing, begin_bare, end),
 		TEST(test_claim_tells_who_was_there),
 		TEST(test_flush_leaves_the_claimer),
 		TEST(test_meta_comes_back),
 		TEST(test_release),
 		TEST(test_release_without_progress),
-		TEST(test_claim_without_a_name),
+		TEST(test_unclaim),
 		TEST(test_flush_compares),
 		TEST(test_flush_compares_exactly),
 		TEST(test_shards_are_apart),
@@ -737,7 +821,7 @@ int suite_store(struct store_rig *of)
 		TEST(test_load_many),
 		TEST(test_wipe),
 		TEST(test_wipe_is_the_claimers),
-		TEST(test_try_is_kept_by_flush_and_claim),
+		TEST(test_try),
 		TEST(test_tries_count_deaths),
 		TEST(test_due),
 	};

@@ -9,8 +9,9 @@ generation are checked by the group, ownership is not. The fold remembers no ids
 folded twice or not at all shows.
 
 Some records kill whoever folds them (poison). After a death the next owner goes in small steps: it
-writes which offsets it tries, folds and commits them, then tries the next; a death narrows the range
-down, and at three deaths of one offset alone its record is skipped, which K's metadata remembers.
+writes which offsets it tries, folds them, takes that back, commits, then tries the next; a death
+in between narrows the range down, and at three deaths of one offset alone its record is skipped,
+which K's metadata remembers.
 
 Each step the seed picks a process and what it does next, or a fault: crash, stop and go on,
 expulsion, a partition wanted elsewhere, transactions timed out, Redis rolled back, emptied or
@@ -424,27 +425,27 @@ class Process:
         self.fold_events(shard, events, end, behind and 'no-suppression' not in world.mutants)
 
     def may_try(self, shard):
-        """One shard at a time; a step is written down first, when all before it is committed."""
+        """One shard at a time; a step is written down first, when all before it is committed, and
+        taken back when it is folded."""
         if self.trying not in (None, shard) and 'no-turns' not in self.world.mutants:
             return False
         self.trying = shard
         if shard.position < shard.step:
             return True
         under_way = any(b.shard is shard for b in self.carried)
-        if shard.position != shard.K or under_way:
+        if not shard.step and (shard.position != shard.K or under_way):
             return False
-        trying = None
-        if shard.position < shard.danger[1]:
-            size = max(1, (shard.danger[1] - shard.danger[0]) // PARTS)
-            trying = (shard.position, min(shard.position + size, shard.danger[1]))
-        if not self.world.try_range(shard.index, self, trying):
+        if not shard.step and shard.position >= shard.danger[1]:
+            shard.danger, self.trying = None, None
+            return True
+        size = max(1, (shard.danger[1] - shard.danger[0]) // PARTS)
+        until = 0 if shard.step else min(shard.position + size, shard.danger[1])
+        trying = (shard.position, until) if until else None
+        if self.world.try_range(shard.index, self, trying):
+            shard.step = until
+        else:
             self.restart(shard)
-            return False
-        if trying:
-            shard.step = trying[1]
-            return False
-        shard.danger, self.trying = None, None
-        return True
+        return False
 
     def fold_events(self, shard, events, end, suppressed):
         changed, outputs = {}, []

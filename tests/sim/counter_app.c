@@ -46,6 +46,7 @@ struct counter_model {
 };
 
 struct counter_run {
+	unsigned poison; /* chance of a record that kills, per mille */
 	unsigned left, counters;
 	struct sent sent[RECORDS_MOST];
 	unsigned sent_count;
@@ -62,6 +63,8 @@ static void *begin(struct sim_world *w)
 
 	r->left = (unsigned)dice_between(sim_dice(w), 15, 150);
 	r->counters = (unsigned)dice_between(sim_dice(w), 1, COUNTERS);
+	r->poison = dice_hits(sim_dice(w), 300) ? 15 : 0;
+	counter_killed = sim_die;
 	return r;
 }
 
@@ -83,6 +86,8 @@ static const struct sent *make_tick(struct sim_world *w, struct counter_run *r)
 
 	s->counter = dice_below(sim_dice(w), r->counters);
 	s->amount = dice_between(sim_dice(w), -3, 13);
+	if (dice_hits(sim_dice(w), r->poison))
+		s->amount = COUNTER_POISON_AMOUNT;
 	s->time_ms = memory_clock_wall(sim_clock(w)) - dice_between(sim_dice(w), 0, 40);
 	s->key = counter_name(w, s->counter);
 	s->event_id = arena_printf(a, "e%u", r->sent_count++);
@@ -330,8 +335,12 @@ static void model_shard(struct sim_world *w, struct counter_run *r, int32_t part
 
 	while ((m = memory_broker_read(sim_broker(w), STR(TOPIC), partition, &next))) {
 		const struct sent *s = sent_at(r, partition, m->offset);
+		bool kills = s && !s->refused && s->amount == COUNTER_POISON_AMOUNT;
 
-		if (s)
+		if (sim_is_skipped(w, &counter_worker, partition, m->offset, kills))
+			expect_line(w, e, "ticks.dlq %.*s poison %.*s", STR_ARG(m->key),
+			            STR_ARG(m->value));
+		else if (s)
 			model_tick(w, r, s, e);
 		else
 			model_control(w, r, m, e);

@@ -14,6 +14,7 @@
 #include "common/runtime/worker.h"
 
 #define COUNTER_REFUSED_AMOUNT 13 /* a fold rejects it */
+#define COUNTER_POISON_AMOUNT 99  /* a fold of it kills the process */
 #define COUNTER_WATCHED_AMOUNT 7  /* above it, a timer is set */
 #define COUNTER_TIMER_MS 50       /* that long after the event's time */
 #define COUNTER_STEP 8            /* an event for each such step of the total */
@@ -21,5 +22,7 @@
 #define COUNTER_RECENT 5          /* items of the list; then it begins anew */
 
 extern const struct worker counter_worker;
+/* What a fold of poison calls. */
+extern void (*counter_killed)(void);
 
 #endif

@@ -135,6 +135,14 @@ static void claim(void *self, int32_t partition, uint64_t ticket, const char *id
 		m->store.claim(m->store.self, partition, ticket, id);
 }
 
+static void unclaim(void *self, int32_t partition, uint64_t ticket, const char *before)
+{
+	struct mortal *m = self;
+
+	if (lives(m))
+		m->store.unclaim(m->store.self, partition, ticket, before);
+}
+
 static void load(void *self, const struct load *call)
 {
 	struct mortal *m = self;
@@ -167,12 +175,12 @@ static void wipe(void *self, int32_t partition, int32_t count, uint64_t ticket)
 		m->store.wipe(m->store.self, partition, count, ticket);
 }
 
-static void try_offset(void *self, int32_t partition, uint64_t ticket, int64_t offset)
+static void try_offsets(void *self, int32_t partition, uint64_t ticket, struct offsets offsets)
 {
 	struct mortal *m = self;
 
 	if (lives(m))
-		m->store.try_offset(m->store.self, partition, ticket, offset);
+		m->store.try_offsets(m->store.self, partition, ticket, offsets);
 }
 
 static void read_due(void *self, int32_t partition, uint64_t ticket, unsigned max)
@@ -207,11 +215,12 @@ struct mortal *mortal_new(struct arena *arena, struct ports *ports)
 		                         .partitions = partitions };
 	ports->store = (struct store){ .self = m,
 		                       .claim = claim,
+		                       .unclaim = unclaim,
 		                       .load = load,
 		                       .flush = flush,
 		                       .check = check,
 		                       .wipe = wipe,
-		                       .try_offset = try_offset,
+		                       .try_offsets = try_offsets,
 		                       .read_due = read_due };
 	return m;
 }
@@ -219,6 +228,11 @@ struct mortal *mortal_new(struct arena *arena, struct ports *ports)
 void mortal_dies_at(struct mortal *m, unsigned call)
 {
 	m->dies_at = call;
+}
+
+void mortal_dies(struct mortal *m)
+{
+	m->dead = true;
 }
 
 bool mortal_is_dead(const struct mortal *m)

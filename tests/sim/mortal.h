@@ -15,6 +15,8 @@ struct mortal;
 struct mortal *mortal_new(struct arena *, struct ports *);
 /* 0: never. */
 void mortal_dies_at(struct mortal *, unsigned call);
+/* Now: whatever the turn still calls does not happen. */
+void mortal_dies(struct mortal *);
 bool mortal_is_dead(const struct mortal *);
 /* Calls made so far. */
 unsigned mortal_calls(const struct mortal *);

@@ -340,10 +340,29 @@ static void expect_no_letters(struct sim_world *w, const char *topic)
 	}
 }
 
+static const struct worker *const orders_workers[] = { &orders_worker, &commissions_worker,
+	                                               &scoreboard_worker, NULL };
+
+/* Faults may be charged to a harmless record. The oracle knows nothing of that. */
+static bool any_is_skipped(struct sim_world *w)
+{
+	bool found = false;
+
+	for (const struct worker *const *worker = orders_workers; *worker; worker++) {
+		struct str topic = str_from_c((*worker)->topic);
+
+		for (int32_t p = 0; p < memory_broker_partitions(sim_broker(w), topic); p++)
+			found |= sim_is_skipped(w, *worker, p, -1, false);
+	}
+	return found;
+}
+
 static void check(struct sim_world *w, void *self)
 {
 	struct orders_run *r = self;
 
+	if (any_is_skipped(w))
+		return;
 	for (int32_t p = 0; p < memory_broker_partitions(sim_broker(w), STR("orders")); p++) {
 		struct oracle_lines refused = { NULL, 0 };
 
@@ -356,9 +375,6 @@ static void check(struct sim_world *w, void *self)
 	compare_documents(w, r);
 	compare_figures(w, r);
 }
-
-static const struct worker *const orders_workers[] = { &orders_worker, &commissions_worker,
-	                                               &scoreboard_worker, NULL };
 
 const struct sim_app orders_app = {
 	.name = "orders",

@@ -37,6 +37,7 @@ static const struct mutant {
 	{ "load-without-compare", STORE_BLIND_LOAD, 0, true },
 	{ "torn-unmarked", STORE_TORN_UNMARKED, 0, false },
 	{ "late-wipe", STORE_LATE_WIPE, 0, false },
+	{ "absent-is-empty", STORE_ABSENT_IS_EMPTY, 0, false },
 	{ "cursor-while-pending", 0, BROKER_UNSTABLE_CURSOR, false },
 	{ "no-generation", 0, BROKER_NO_GENERATION | BROKER_IDLE_FENCE, true },
 	{ "no-epochs", 0, BROKER_NO_EPOCHS | BROKER_IDLE_FENCE, true },
@@ -77,6 +78,7 @@ static void add_totals(const struct sim_stats *s)
 	totals.turns += s->turns;
 	totals.steps += s->steps;
 	totals.crashes += s->crashes;
+	totals.poisoned += s->poisoned;
 	totals.expels += s->expels;
 	totals.rollbacks += s->rollbacks;
 	totals.outputs += s->outputs;
@@ -159,14 +161,14 @@ static void print_totals(const struct sim_app *app, unsigned runs, double second
 	const struct process_stats *p = &totals.process;
 
 	printf("%s: %u runs in %.1f s, %.0f a second; %" PRIu64 " steps, %" PRIu64
-	       " crashes, %" PRIu64 " expels, %" PRIu64 " rollbacks; records folded %" PRIu64
-	       ", outputs %" PRIu64 ", transactions %" PRIu64 ", aborts %" PRIu64
-	       ", unknown %" PRIu64 ", flushes %" PRIu64 ", refused %" PRIu64 ", claims %" PRIu64
-	       ", rebuilds %" PRIu64 ", timers %" PRIu64 "\n",
+	       " crashes, %" PRIu64 " deaths of poison, %" PRIu64 " expels, %" PRIu64
+	       " rollbacks; records folded %" PRIu64 ", outputs %" PRIu64 ", transactions %" PRIu64
+	       ", aborts %" PRIu64 ", unknown %" PRIu64 ", flushes %" PRIu64 ", refused %" PRIu64
+	       ", claims %" PRIu64 ", rebuilds %" PRIu64 ", timers %" PRIu64 "\n",
 	       app->name, runs, seconds, runs / seconds, totals.steps, totals.crashes,
-	       totals.expels, totals.rollbacks, p->records, totals.outputs, p->transactions,
-	       p->aborts, p->unknown_outcomes, p->flushes, p->flush_refusals, p->claims,
-	       p->rebuilds, p->timers);
+	       totals.poisoned, totals.expels, totals.rollbacks, p->records, totals.outputs,
+	       p->transactions, p->aborts, p->unknown_outcomes, p->flushes, p->flush_refusals,
+	       p->claims, p->rebuilds, p->timers);
 }
 
 static int run_many(const struct sim_app *app, uint64_t first, unsigned runs,

@@ -99,6 +99,31 @@ bool sim_timers_are_done(struct sim_world *w)
 		memory_clock_reach(&w->clock, first - w->clock.start_ms);
 	return first == INT64_MAX;
 }
+
+bool sim_is_skipped(struct sim_world *w, const struct worker *worker, int32_t partition,
+                    int64_t offset, bool kills)
+{
+	const struct sim_stats *stats = &w->stats;
+	struct cursor_metadata k = { .skipped_count = 0 };
+	char group[NAME_BYTES];
+	struct str metadata;
+	bool found = false;
+
+	snprintf(group, sizeof(group), "tallyworks-%s", worker->name);
+	memory_broker_cursor(w->broker, str_from_c(group), partition, &metadata);
+	must(cursor_metadata_parse(metadata, &k));
+	for (unsigned i = 0; i < k.skipped_count; i++)
+		found |= offset < 0 || k.skipped[i] == offset;
+	if (kills && !found)
+		sim_fail(w, "%s/%d/%lld kills and is not skipped", worker->topic, (int)partition,
+		         (long long)offset);
+	if (found && !kills &&
+	    stats->crashes + stats->expels + stats->rollbacks < LIMIT_POISON_DEATHS)
+		sim_fail(w, "%s/%d/%lld is skipped and harmless", worker->topic, (int)partition,
+		         (long long)offset);
+	return found;
+}
+
 struct memory_broker *sim_broker(struct sim_world *w)
 {
 	return w->broker;

@@ -52,6 +52,7 @@ struct sim_options {
 
 struct sim_stats {
 	uint64_t turns, steps, crashes, expels, rollbacks, outputs, refused;
+	uint64_t poisoned;            /* deaths by sim_die() */
 	struct process_stats process; /* added up: records, transactions, aborts, flushes, ... */
 	unsigned calls, own_steps;    /* of the first process, for crash_call and crash_step */
 };
@@ -71,6 +72,8 @@ struct memory_store *sim_store(struct sim_world *);
 struct memory_clock *sim_clock(struct sim_world *);
 struct dice *sim_dice(struct sim_world *);
 struct arena *sim_memory(struct sim_world *);
+/* The process whose turn it is dies here; what its turn still does reaches nobody. */
+void sim_die(void);
 /* Makes the topic unless it is there. */
 void sim_topic(struct sim_world *, const char *name, int32_t partitions);
 /* Appends at the partition of the key, or at the given one. */
@@ -92,6 +95,11 @@ struct str sim_header(const struct message *, const char *name);
 struct str sim_between(struct str text, const char *before, const char *after);
 /* For at_rest(): false while a timer is to come; the clock goes on to it. */
 bool sim_timers_are_done(struct sim_world *);
+
+/* Is the offset (-1: is any) skipped as poison, by K's metadata? Another record than one that kills
+ * must be charged with enough deaths of other kinds; otherwise the run fails. */
+bool sim_is_skipped(struct sim_world *, const struct worker *, int32_t partition, int64_t offset,
+                    bool kills);
 
 /* Committed outputs of one shard by tw-seq, over all topics. */
 struct sim_output {

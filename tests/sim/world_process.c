@@ -70,12 +70,24 @@ void sim_process_kill(struct sim_world *w, struct sim_process *p, const char *ho
 	p->party = NULL;
 }
 
+static struct sim_process *turning; /* the process whose turn it is */
+static bool poisoned;
+
+void sim_die(void)
+{
+	poisoned = true;
+	mortal_dies(turning->mortal);
+}
+
 void sim_process_turn(struct sim_world *w, struct sim_process *p)
 {
 	w->stats.turns++;
+	turning = p;
+	poisoned = false;
 	process_turn(p->process);
 	if (mortal_is_dead(p->mortal)) {
-		w->stats.crashes++;
+		w->stats.crashes += !poisoned;
+		w->stats.poisoned += poisoned;
 		sim_process_kill(w, p, "dies inside a turn");
 		return;
 	}

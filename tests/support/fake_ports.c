@@ -113,6 +113,11 @@ static void claim(void *self, int32_t partition, uint64_t ticket, const char *id
 	put_text(called(self, "claim", partition, ticket), str_from_c(id));
 }
 
+static void unclaim(void *self, int32_t partition, uint64_t ticket, const char *before)
+{
+	put_text(called(self, "unclaim", partition, ticket), str_from_c(before));
+}
+
 static void load(void *self, const struct load *l)
 {
 	called(self, "load", l->partition, l->ticket)->load = l;
@@ -135,9 +140,9 @@ static void wipe(void *self, int32_t partition, int32_t count, uint64_t ticket)
 	called(self, "wipe", partition, ticket)->number = count;
 }
 
-static void try_offset(void *self, int32_t partition, uint64_t ticket, int64_t offset)
+static void try_offsets(void *self, int32_t partition, uint64_t ticket, struct offsets offsets)
 {
-	called(self, "try_offset", partition, ticket)->number = offset;
+	called(self, "try_offsets", partition, ticket)->number = offsets.from;
 }
 
 static void read_due(void *self, int32_t partition, uint64_t ticket, unsigned max)
@@ -165,7 +170,7 @@ void fake_init(struct fake_ports *f)
 	f->ports = (struct ports){
 		.broker = { f, take, give_back, poll_group, read_cursor, start, unassign, publish,
 		            fence, reopen, transactional_id, append, read_reference, partitions },
-		.store = { f, claim, load, flush, check, wipe, try_offset, read_due },
+		.store = { f, claim, unclaim, load, flush, check, wipe, try_offsets, read_due },
 		.clock = { f, now_ms, wall_ms },
 		.inbox = inbox_new(),
 	};

@@ -109,7 +109,9 @@ unsigned rig_claimed(struct rig *r, int32_t partition, const struct rig_claim *c
 		                       .watermark_ms = c->watermark_ms,
 		                       .partitions = 3,
 		                       .released = c->released,
-		                       .trying = -1 };
+		                       .died = c->died,
+		                       .tried = c->tried,
+		                       .tries = c->tries };
 	snprintf(h->meta.claimer, sizeof(h->meta.claimer), "%s", c->claimer ? c->claimer : "");
 	return rig_happened(r, h);
 }
@@ -135,6 +137,7 @@ unsigned rig_due(struct rig *r, int32_t partition, const struct due_entry *entri
 {
 	struct happening *h =
 		rig_happening(HAPPENED_DUE, partition, r->shards[partition].due_ticket);
+	h->due.cursor = r->shards[partition].input_cursor;
 	h->due.entries = entries;
 	h->due.count = count;
 	return rig_happened(r, h);

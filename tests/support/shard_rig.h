@@ -58,6 +58,9 @@ struct rig_claim {
 	const char *topic_id;           /* NULL: "T" */
 	const char *metadata, *skipped; /* of K; NULL: ours, with output_number */
 	int64_t watermark_ms;
+	bool died;
+	struct offsets tried;
+	int64_t tries;
 };
 /* From assigned or waiting to running with an empty due-time index. */
 void rig_run(struct rig *, int32_t partition, const struct rig_claim *);

@@ -178,7 +178,7 @@ static void the_names_of_owners_go_the_right_way(void **state)
 	assert_string_equal(fake_expect(&f, "fence", 1)->text, "other");
 	fake_answer(&f, HAPPENED_REVOKED, 1, 0);
 	turn();
-	assert_string_equal(fake_expect(&f, "claim", 1)->text, "other"); /* put back */
+	assert_string_equal(fake_expect(&f, "unclaim", 1)->text, "other");
 	fake_expect(&f, "unassign", 1);
 	assert_int_equal(process_shard_count(p), 0);
 	claim = assign(1);
@@ -190,7 +190,7 @@ static void the_names_of_owners_go_the_right_way(void **state)
 	assert_int_equal(wipe->number, 0);
 	fake_answer(&f, HAPPENED_REVOKED, 1, 0);
 	turn();
-	assert_string_equal(fake_expect(&f, "claim", 1)->text, "");
+	assert_string_equal(fake_expect(&f, "unclaim", 1)->text, "");
 }
 
 /* ---- running ------------------------------------------------------------------------ */

@@ -67,7 +67,6 @@ static struct stored *stored_copy(const struct stored *from)
 	s->value = text_new(from->value);
 	s->meta = from->meta;
 	s->has_cursor = from->has_cursor;
-	s->lost = from->lost;
 	s->count = s->room = from->count;
 	if (s->count)
 		s->pairs = memory_resize(NULL, s->count * sizeof(*s->pairs));
@@ -321,7 +320,7 @@ struct stored *memory_keys_meta(struct memory_keys *k, struct str key)
 	struct stored *s = make(k, key, STORED_META);
 
 	if (fresh)
-		s->meta = (struct shard_meta){ .reference_pin = -1, .trying = -1 };
+		s->meta = (struct shard_meta){ .reference_pin = -1 };
 	return s;
 }
 
@@ -362,13 +361,17 @@ static void dump_meta(const struct stored *s, struct buf *out)
 {
 	const struct shard_meta *m = &s->meta;
 
-	buf_printf(out, "%.*s R=%s%lld logic=%u pin=%lld claimer=%s released=%d trying=%lld/%lld\n",
+	buf_printf(out,
+	           "%.*s R=%s%lld logic=%u pin=%lld claimer=%s released=%d trying=%lld-%lld "
+	           "tried=%lld-%lld/%lld\n",
 	           STR_ARG(s->key),
-	           !s->has_cursor          ? "absent "
-	           : m->state == META_TORN ? "torn "
-	                                   : "",
+	           !s->has_cursor           ? "absent "
+	           : m->state == META_TORN  ? "torn "
+	           : m->state == META_EMPTY ? "empty "
+	                                    : "",
 	           (long long)m->input_cursor, m->logic_version, (long long)m->reference_pin,
-	           m->claimer, m->released, (long long)m->trying, (long long)m->tries);
+	           m->claimer, m->released, (long long)m->trying.from, (long long)m->trying.until,
+	           (long long)m->tried.from, (long long)m->tried.until, (long long)m->tries);
 }
 
 static void dump_one(const struct stored *s, struct buf *out)

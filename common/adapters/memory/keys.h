@@ -24,8 +24,7 @@ struct stored {
 	struct pair *pairs; /* HASH, SCORES: by name, bytewise */
 	unsigned count, room;
 	struct shard_meta meta; /* META */
-	bool has_cursor;        /* META: R is there, whole or torn */
-	bool lost;              /* META: R is gone, the keys are not (a fault); until a wipe */
+	bool has_cursor;        /* META: R is there, whole, torn or empty */
 };
 
 struct keys_undo;

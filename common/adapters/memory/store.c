@@ -15,13 +15,19 @@
 #define PARTITIONS_MOST 64
 #define WIPE_KEYS 2 /* removed in one step, so that there are many */
 
+/* What a process wrote as its claim. */
+struct claim {
+	char id[META_TEXT_BYTES];
+	uint64_t ticket;
+};
+
 struct memory_store_port {
 	struct memory_store_port *older;
 	struct memory_store *store;
 	struct memory_party *party;
 	const struct worker *worker;
 	struct inbox *inbox;
-	char claims[PARTITIONS_MOST][META_TEXT_BYTES]; /* the name that we left in each shard */
+	struct claim claims[PARTITIONS_MOST]; /* the latest of each shard */
 };
 
 struct store_call {
@@ -36,12 +42,12 @@ struct store_call {
 	const struct flush *theirs_flush;
 	struct load load;
 	const struct load *theirs_load;
-	int32_t partitions;        /* wipe */
-	int64_t offset;            /* try_offset */
-	unsigned max;              /* read_due */
-	unsigned removed;          /* wipe: keys so far */
-	struct str claimer;        /* claim, wipe */
-	struct str claimed_before; /* claim: the name that this process left here last */
+	int32_t partitions;       /* wipe */
+	struct offsets offsets;   /* try_offsets */
+	unsigned max;             /* read_due */
+	unsigned removed;         /* wipe: keys so far */
+	struct claim claim;       /* claim, unclaim, try, wipe: ours */
+	char id[META_TEXT_BYTES]; /* claim: the name we left here before; unclaim: that before us */
 	char meta_key[KEY_BYTES];
 };
 
@@ -57,9 +63,7 @@ static struct shard_meta meta_copy(const struct stored *s)
 	struct shard_meta meta;
 
 	if (!s)
-		return (struct shard_meta){ .state = META_ABSENT,
-			                    .reference_pin = -1,
-			                    .trying = -1 };
+		return (struct shard_meta){ .state = META_ABSENT, .reference_pin = -1 };
 	meta = s->meta;
 	if (!s->has_cursor)
 		meta.state = META_ABSENT;
@@ -71,14 +75,14 @@ static struct shard_meta meta_now(const struct store_call *c)
 	return meta_copy(memory_keys_find(&c->port->store->keys, meta_key(c)));
 }
 
-static bool meta_matches(const struct store_call *c, int64_t expect)
+static int64_t cursor_now(const struct store_call *c)
 {
-	const struct stored *s = memory_keys_find(&c->port->store->keys, meta_key(c));
-	struct shard_meta meta = meta_copy(s);
+	struct shard_meta meta = meta_now(c);
+	bool is_empty =
+		meta.state == META_EMPTY ||
+		(meta.state == META_ABSENT && (c->port->store->mutants & STORE_ABSENT_IS_EMPTY));
 
-	if (expect < 0)
-		return meta.state == META_ABSENT && !(s && s->lost);
-	return meta.state == META_WHOLE && meta.input_cursor == expect;
+	return meta.state == META_WHOLE ? meta.input_cursor : is_empty ? R_EMPTY : R_NONE;
 }
 
 const struct stored *memory_store_meta(const struct memory_store *s, struct str topic,
@@ -100,18 +104,41 @@ static void moved(const struct store_call *c)
 
 /* ---- what a call does at the server ---- */
 
-/* A claim that finds `trying` of one who neither let go nor is ourselves counts a death. */
+/* Does this very claim stand? Calls of an earlier one may arrive late. */
+static bool is_claimed(const struct store_call *c, const struct shard_meta *m)
+{
+	return strcmp(c->claim.id, m->claimer) == 0 && (int64_t)c->claim.ticket == m->claim;
+}
+
+/* What the claimer before was trying, if it died, is charged with its death, once. */
 static bool execute_claim(struct store_call *c)
 {
 	struct stored *s = memory_keys_meta(&c->port->store->keys, meta_key(c));
 	struct shard_meta *m = &s->meta;
+	bool died = m->claimer[0] && !m->released && strcmp(c->claim.id, m->claimer) != 0 &&
+	            strcmp(c->id, m->claimer) != 0;
+	bool again = m->trying.from == m->tried.from && m->trying.until == m->tried.until;
 
-	if (m->trying >= 0 && !m->released && m->claimer[0] && !str_eq_c(c->claimer, m->claimer) &&
-	    !str_eq_c(c->claimed_before, m->claimer))
-		m->tries++;
+	if (died && m->trying.until) {
+		m->tries = again ? m->tries + 1 : 1;
+		m->tried = m->trying;
+	}
+	m->trying = (struct offsets){ 0 };
 	c->happening->meta = meta_copy(s);
-	snprintf(m->claimer, sizeof(m->claimer), "%.*s", STR_ARG(c->claimer));
+	c->happening->meta.died = died;
+	memcpy(m->claimer, c->claim.id, sizeof(m->claimer));
+	m->claim = (int64_t)c->claim.ticket;
 	m->released = false;
+	return true;
+}
+
+static bool execute_unclaim(struct store_call *c)
+{
+	struct stored *s = memory_keys_meta(&c->port->store->keys, meta_key(c));
+
+	if (is_claimed(c, &s->meta))
+		memcpy(s->meta.claimer, c->id, sizeof(s->meta.claimer));
+	c->happening->meta = meta_copy(s);
 	return true;
 }
 
@@ -125,9 +152,8 @@ static bool execute_try(struct store_call *c)
 {
 	struct stored *s = memory_keys_meta(&c->port->store->keys, meta_key(c));
 
-	if (s->meta.trying != c->offset)
-		s->meta.tries = 0;
-	s->meta.trying = c->offset < 0 ? -1 : c->offset;
+	if (is_claimed(c, &s->meta))
+		s->meta.trying = c->offsets;
 	c->happening->meta = meta_copy(s);
 	return true;
 }
@@ -172,7 +198,7 @@ static bool execute_flush(struct store_call *c)
 	struct shard_meta now;
 	struct stored *s;
 
-	if (!meta_matches(c, c->flush.expect) && !(store->mutants & STORE_NO_COMPARE)) {
+	if (cursor_now(c) != c->flush.expect && !(store->mutants & STORE_NO_COMPARE)) {
 		c->happening->store = STORE_REFUSED;
 		return true;
 	}
@@ -189,8 +215,10 @@ static bool execute_flush(struct store_call *c)
 	s->meta = c->flush.meta;
 	s->meta.state = META_WHOLE;
 	memcpy(s->meta.claimer, now.claimer, sizeof(now.claimer));
+	s->meta.claim = now.claim;
 	s->meta.released = now.released || c->flush.release;
 	s->meta.trying = now.trying;
+	s->meta.tried = now.tried;
 	s->meta.tries = now.tries;
 	s->has_cursor = true;
 	c->happening->store = STORE_OK;
@@ -225,7 +253,7 @@ static bool execute_load(struct store_call *c)
 	struct memory_store *store = c->port->store;
 	struct loaded *values;
 
-	if (!meta_matches(c, c->load.expect[0]) && !meta_matches(c, c->load.expect[1]) &&
+	if (cursor_now(c) != c->load.expect[0] && cursor_now(c) != c->load.expect[1] &&
 	    !(store->mutants & STORE_BLIND_LOAD)) {
 		c->happening->load.result = STORE_REFUSED;
 		return true;
@@ -258,6 +286,7 @@ static bool execute_due(struct store_call *c)
 			entries[at] = entries[at - 1];
 		entries[at] = e;
 	}
+	c->happening->due.cursor = cursor_now(c);
 	c->happening->due.entries = entries;
 	c->happening->due.count = n < c->max ? n : c->max;
 	return true;
@@ -301,7 +330,7 @@ static bool execute_wipe(struct store_call *c)
 	const struct stored **all;
 	unsigned here = 0;
 
-	if (!str_eq_c(c->claimer, now.claimer) && !(store->mutants & STORE_LATE_WIPE)) {
+	if (!is_claimed(c, &now) && !(store->mutants & STORE_LATE_WIPE)) {
 		c->happening->rc = (struct rc){ RC_TRY_AGAIN };
 		return true;
 	}
@@ -321,8 +350,8 @@ static bool execute_wipe(struct store_call *c)
 	free(all);
 	if (here == WIPE_KEYS)
 		return false;
-	meta->has_cursor = false;
-	meta->lost = false;
+	meta->meta.state = META_EMPTY;
+	meta->meta.released = false;
 	meta->meta.input_cursor = 0;
 	return true;
 }
@@ -433,10 +462,10 @@ static void send_call(struct store_call *c)
 
 /* ---- the port ---- */
 
-static char *claim_of(struct memory_store_port *port, int32_t partition)
+static struct claim *claim_of(struct memory_store_port *port, int32_t partition)
 {
 	must(partition >= 0 && partition < PARTITIONS_MOST);
-	return port->claims[partition];
+	return &port->claims[partition];
 }
 
 static void port_claim(void *self, int32_t partition, uint64_t ticket, const char *id)
@@ -445,9 +474,20 @@ static void port_claim(void *self, int32_t partition, uint64_t ticket, const cha
 		call_new(self, "claim", execute_claim, HAPPENED_CLAIMED, partition, ticket);
 
 	must(strlen(id) < META_TEXT_BYTES);
-	c->claimer = arena_str(&c->memory, str_from_c(id));
-	c->claimed_before = arena_str(&c->memory, str_from_c(claim_of(c->port, partition)));
-	snprintf(claim_of(c->port, partition), META_TEXT_BYTES, "%s", id);
+	memcpy(c->id, claim_of(self, partition)->id, sizeof(c->id));
+	snprintf(c->claim.id, sizeof(c->claim.id), "%s", id);
+	c->claim.ticket = ticket;
+	*claim_of(self, partition) = c->claim;
+	send_call(c);
+}
+
+static void port_unclaim(void *self, int32_t partition, uint64_t ticket, const char *before)
+{
+	struct store_call *c =
+		call_new(self, "unclaim", execute_unclaim, HAPPENED_CLAIMED, partition, ticket);
+
+	snprintf(c->id, sizeof(c->id), "%s", before);
+	c->claim = *claim_of(self, partition);
 	send_call(c);
 }
 
@@ -506,17 +546,18 @@ static void port_wipe(void *self, int32_t partition, int32_t partitions, uint64_
 	struct store_call *c =
 		call_new(self, "wipe", execute_wipe, HAPPENED_WIPED, partition, ticket);
 
-	c->claimer = arena_str(&c->memory, str_from_c(claim_of(self, partition)));
+	c->claim = *claim_of(self, partition);
 	c->partitions = partitions;
 	send_call(c);
 }
 
-static void port_try(void *self, int32_t partition, uint64_t ticket, int64_t offset)
+static void port_try(void *self, int32_t partition, uint64_t ticket, struct offsets offsets)
 {
 	struct store_call *c =
-		call_new(self, "try", execute_try, HAPPENED_CLAIMED, partition, ticket);
+		call_new(self, "try", execute_try, HAPPENED_TRIED, partition, ticket);
 
-	c->offset = offset;
+	c->claim = *claim_of(self, partition);
+	c->offsets = offsets;
 	send_call(c);
 }
 
@@ -540,11 +581,12 @@ struct store memory_store_bind(struct memory_store *s, struct memory_party *part
 	return (struct store){
 		.self = port,
 		.claim = port_claim,
+		.unclaim = port_unclaim,
 		.load = port_load,
 		.flush = port_flush,
 		.check = port_check,
 		.wipe = port_wipe,
-		.try_offset = port_try,
+		.try_offsets = port_try,
 		.read_due = port_due,
 	};
 }
@@ -589,5 +631,4 @@ void memory_store_lose_meta(struct memory_store *s, struct str topic, int32_t pa
 	snprintf(key, sizeof(key), "meta:%.*s:%d", STR_ARG(topic), (int)partition);
 	memory_keys_begin(&s->keys);
 	memory_keys_remove(&s->keys, str_from_c(key));
-	memory_keys_meta(&s->keys, str_from_c(key))->lost = true;
 }

@@ -23,6 +23,8 @@ enum store_mutant {
 	STORE_BLIND_LOAD = 2,    /* a load is answered whatever R is */
 	STORE_TORN_UNMARKED = 4, /* a function that fails half way leaves R as it was */
 	STORE_LATE_WIPE = 8,     /* a wipe goes on removing keys whoever owns the shard by now */
+	STORE_ABSENT_IS_EMPTY =
+		16, /* a first flush is taken where R is lost and the keys are not */
 };
 
 struct memory_store_chances {
@@ -59,9 +61,7 @@ const struct stored *memory_store_meta(const struct memory_store *, struct str t
 /* Goes back by some of the latest calls, as a restored backup does. */
 void memory_store_back(struct memory_store *, unsigned calls);
 void memory_store_empty(struct memory_store *);
-/* Loses one shard's R, the keys stay. Until a wipe nobody's "absent" matches: this store tells an R
- * that was lost from one that never was. Redis cannot; there a first flush that was delayed until
- * after such a loss would be taken. */
+/* Loses one shard's meta, the keys stay. */
 void memory_store_lose_meta(struct memory_store *, struct str topic, int32_t partition);
 
 #endif
