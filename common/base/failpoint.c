@@ -28,7 +28,8 @@ static const char *const action_names[ACTION_COUNT] = { "kill", "stop", "sleep",
 
 struct point {
 	struct str name;
-	int64_t hit; /* 0: every */
+	int64_t partition, offset; /* -1: not of one record */
+	int64_t hit;               /* 0: every */
 	enum action action;
 	int64_t sleep_ms;
 	_Atomic int64_t hits;
@@ -40,9 +41,13 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static bool point_parse(struct str text, struct point *point)
 {
-	struct str action;
+	struct str action, place = str_split(&text, ':');
 
-	point->name = str_split(&text, ':');
+	point->name = str_split(&place, '@');
+	point->partition = point->offset = -1;
+	if (place.ptr && (!str_to_i64(str_split(&place, '/'), &point->partition) ||
+	                  !str_to_i64(place, &point->offset)))
+		return false;
 	if (!str_to_i64(str_split(&text, ':'), &point->hit) || point->hit < 0)
 		return false;
 	action = str_split(&text, ':');
@@ -105,7 +110,7 @@ bool fail_point_armed(const char *name)
 	return false;
 }
 
-bool fail_point(const char *name)
+static bool fire(const char *name, int64_t partition, int64_t offset)
 {
 	unsigned count;
 	bool failed = false;
@@ -115,7 +120,8 @@ bool fail_point(const char *name)
 	for (unsigned i = 0; i < count; i++) {
 		struct point *point = &points[i];
 
-		if (!str_eq_c(point->name, name))
+		if (!str_eq_c(point->name, name) || point->partition != partition ||
+		    point->offset != offset)
 			continue;
 		if (atomic_fetch_add(&point->hits, 1) + 1 != point->hit && point->hit != 0)
 			continue;
@@ -123,6 +129,16 @@ bool fail_point(const char *name)
 		failed |= point->action == ACTION_ERROR;
 	}
 	return failed;
+}
+
+bool fail_point(const char *name)
+{
+	return fire(name, -1, -1);
+}
+
+void fail_point_at(const char *name, int32_t partition, int64_t offset)
+{
+	(void)fire(name, partition, offset);
 }
 
 #endif

@@ -85,6 +85,7 @@ void shard_drop(struct shard *s, struct shard_update *u)
 	chunk_clear(&s->chunk);
 	s->ticket = s->load_ticket = s->check_ticket = s->due_ticket = s->append_ticket = 0;
 	s->awaited_pin = -1;
+	s->unknown_logic = 0;
 	s->appending = s->due_wanted = s->caught_up = s->flush_due = false;
 	forget_batch(s, s->open);
 	forget_batch(s, s->ready);
@@ -404,8 +405,7 @@ static void loaded(struct shard *s, const struct happening *h, int64_t now_ms,
 		         "an entity in Redis is not what this build writes: "
 		         "remove the shard's meta key to have it rebuilt");
 		shard_drop(s, u);
-		s->retry_ms = now_ms + 5000;
-		shard_set_state(s, SHARD_REFUSED, now_ms);
+		shard_refuse(s, now_ms);
 		return;
 	}
 	c->missing_count = 0;
@@ -466,10 +466,7 @@ static void trouble(struct shard *s, const struct happening *h, int64_t now_ms,
 	shard_drop(s, u);
 	snprintf(s->words, sizeof(s->words), "the log cannot be read: %s",
 	         h->words ? h->words : "");
-	log_error("shard_refused", LOG_STR("topic", s->setting->batches->topic),
-	          LOG_INT("partition", s->partition), LOG_TEXT("reason", s->words), LOG_END);
-	s->retry_ms = now_ms + 5000;
-	shard_set_state(s, SHARD_REFUSED, now_ms);
+	shard_refuse(s, now_ms);
 }
 
 static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
@@ -545,8 +542,23 @@ static void tick_timers(struct shard *s, int64_t now_ms, int64_t wall_ms, struct
 		shard_ask_due(s, now_ms, u);
 }
 
+static void refuse_logic(struct shard *s, int64_t now_ms, struct shard_update *u)
+{
+	snprintf(s->words, sizeof(s->words),
+	         "logic version %lld is ordered at %lld and this build knows %u: start a newer "
+	         "build",
+	         (long long)s->unknown_logic, (long long)s->standing.position,
+	         s->setting->worker->logic_version);
+	shard_drop(s, u);
+	shard_refuse(s, now_ms);
+}
+
 static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_update *u)
 {
+	if (s->unknown_logic && s->standing.position == s->input_cursor) {
+		refuse_logic(s, now_ms, u);
+		return;
+	}
 	if (s->awaited_pin >= 0 || (s->chunk.busy && !s->load_ticket))
 		shard_fold(s, now_ms, u);
 	tick_timers(s, now_ms, wall_ms, u);

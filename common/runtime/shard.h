@@ -117,6 +117,7 @@ struct shard {
 	int64_t load_sent_ms, load_cursor; /* R when it was sent */
 	int64_t awaited_pin;               /* the fold stands before a marker of this pin; -1 */
 	int64_t awaited_since_ms;
+	int64_t unknown_logic; /* the fold stands before an order of this version; 0: none */
 
 	struct batch *carried;                 /* in a transaction, or to go into one again */
 	struct batch *ready;                   /* sealed, waiting */
@@ -169,6 +170,8 @@ void shard_status_of(const struct shard *, struct shard_status *);
 /* Inside the protocol (shard*.c only). */
 void shard_set_state(struct shard *, enum shard_state, int64_t now_ms);
 void shard_drop(struct shard *, struct shard_update *);
+/* With s->words, which say what to do; tried again after a while. */
+void shard_refuse(struct shard *, int64_t now_ms);
 void shard_claim_step(struct shard *, const struct happening *, int64_t now_ms,
                       struct shard_update *);
 void shard_claim_tick(struct shard *, int64_t now_ms, struct shard_update *);

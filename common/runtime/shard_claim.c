@@ -40,7 +40,7 @@ static void retry_later(struct shard *s, const char *what, const struct happenin
 	shard_set_state(s, SHARD_WAITING, now_ms);
 }
 
-static void refuse(struct shard *s, int64_t now_ms)
+void shard_refuse(struct shard *s, int64_t now_ms)
 {
 	log_error("shard_refused", LOG_STR("topic", s->setting->batches->topic),
 	          LOG_INT("partition", s->partition), LOG_TEXT("reason", s->words), LOG_END);
@@ -51,7 +51,7 @@ static void refuse(struct shard *s, int64_t now_ms)
 #define REFUSE(s, now, ...)                                            \
 	do {                                                           \
 		snprintf((s)->words, sizeof((s)->words), __VA_ARGS__); \
-		refuse((s), (now));                                    \
+		shard_refuse((s), (now));                              \
 	} while (0)
 
 static void claimed(struct shard *s, const struct happening *h, int64_t now_ms,

@@ -6,6 +6,7 @@
  * one into the open batch. The fold stops only between records: for a load, or
  * before a marker whose reference data is not read yet, and goes on from there.
  */
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
@@ -154,6 +155,7 @@ static void fold_event(struct shard *s, struct batch *b, struct item *item, fold
 	struct reference reference = { s->setting->reference, s->standing.pin, s->standing.logic };
 	b->source_place = str_of(NULL, 0);
 	s->setting->stats->events++;
+	FAIL_POINT_AT("fold", s->partition, item->message->offset);
 	finish_verdict(s, b, item, fold(&item->event, &view, &reference, &effects));
 }
 
@@ -203,13 +205,18 @@ static bool fold_reference(struct shard *s, const struct item *item, int64_t now
 	return true;
 }
 
-static void fold_logic(struct shard *s, const struct item *item)
+/* False: this build does not know the version. The shard stands before the order until all that
+ * lies before it is flushed, and is refused then (shard.c). */
+static bool fold_logic(struct shard *s, const struct item *item)
 {
 	const struct tallyworks_logic_advanced *order = item->event.data;
-	if (str_eq_c(order->worker, s->setting->worker->name) &&
-	    order->version > s->standing.logic &&
-	    order->version <= s->setting->worker->logic_version)
+	if (!str_eq_c(order->worker, s->setting->worker->name) ||
+	    order->version <= s->standing.logic)
+		return true;
+	s->unknown_logic = order->version > s->setting->worker->logic_version ? order->version : 0;
+	if (!s->unknown_logic)
 		s->standing.logic = (uint32_t)order->version;
+	return !s->unknown_logic;
 }
 
 #define FETCH_AHEAD 4 /* items */
@@ -230,6 +237,8 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 {
 	if (item->kind == ITEM_REFERENCE && !fold_reference(s, item, now_ms))
 		return false;
+	if (item->kind == ITEM_LOGIC && !fold_logic(s, item))
+		return false;
 	struct batch *b = open_batch(s, now_ms);
 	must_set_position(s->setting->batches->topic.ptr, s->partition, item->message->offset);
 	count_item(s, b, item->message);
@@ -237,7 +246,7 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 	case ITEM_EVENT: fold_event(s, b, item, item->input->fold); break;
 	case ITEM_BAD: refuse_item(s, b, item, item->fault.reason, item->fault.path); break;
 	case ITEM_TIMER: fold_timer(s, b, item, now_ms); break;
-	case ITEM_LOGIC: fold_logic(s, item); break;
+	case ITEM_LOGIC:
 	case ITEM_REFERENCE:
 	case ITEM_IGNORED: break;
 	}
@@ -292,7 +301,8 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 			if (fold_item(s, &c->items[c->folded], now_ms))
 				continue;
 			close_step(s);
-			u->asks |= ASK_REFERENCE;
+			if (!s->unknown_logic)
+				u->asks |= ASK_REFERENCE;
 			return;
 		}
 		if (c->decoded == c->taken.count)

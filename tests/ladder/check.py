@@ -166,9 +166,10 @@ def compare_counts(report: Report, kind: str, found: Counter, wanted: Counter) -
 def check_dead_letters(report: Report, expected: oracle.Expected, place: Place) -> None:
     found: Counter = Counter()
     for record in kafka.read(place.brokers, place.topic("orders.dlq")):
-        found[(record.value or b"").decode("utf-8", "replace")] += 1
+        value = (record.value or b"").decode("utf-8", "replace")
+        found[value] += 1
         report.expect("DLQ reasons", f"orders.dlq/{record.partition}/{record.offset}",
-                      record.header("tw-reason"), "not_json")
+                      record.header("tw-reason"), expected.reasons.get(value, "not_json"))
     compare_counts(report, "dead letters", found, expected.dead)
 
 

@@ -83,6 +83,7 @@ class Expected:
     def __init__(self) -> None:
         self.commissions: Counter = Counter()
         self.dead: Counter = Counter()
+        self.reasons: dict[str, str] = {}  # of dead letters by value; otherwise not_json
         self.by_day: dict[tuple[str, str, str], dict[str, int]] = {}
         self.pay: dict[tuple[str, str], dict[str, int]] = {}
         self.orders: dict[str, tuple[int, int, int]] = {}

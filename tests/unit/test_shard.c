@@ -171,6 +171,10 @@ static void what_does_not_fit_is_refused_with_words(void **state)
 		{ { .compacted = true }, "compacted" },
 		{ { .topic_id = "U" }, "made anew" },
 		{ { .logic = 4 }, "shard is at 4" },
+		{ { .input_cursor = 7,
+		    .output_cursor = 7,
+		    .metadata = "tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=5 skipped=" },
+		  "shard is at 5: start a newer build" },
 		{ { .partitions = 4 }, "4 partitions" },
 		{ { .partitions = -1 }, "partition count" },
 		{ { .input_cursor = 8, .output_cursor = 7 }, "above K" },
@@ -806,6 +810,203 @@ static void logic_moves_by_order_only(void **state)
 	rig_flushed(&rig, 0, STORE_OK);
 }
 
+/* What lies before the order goes out first, so that the newer build begins at it. */
+static void an_order_beyond_the_build_refuses(void **state)
+{
+	(void)state;
+	rig_run(&rig, 0, &fresh);
+	struct message m[] = { deposit(0, 1),
+		               tiny_control(&rig.memory, 1, "tallyworks.logic.advanced",
+		                            "'worker':'tiny','version':9"),
+		               deposit(2, 1) };
+	assert_int_equal(rig_take(&rig, 0, m, 3, -1, false), ASK_LOAD);
+	assert_int_equal(rig_load_nothing(&rig, 0), 0);
+	assert_int_equal(s->standing.position, 1);
+	assert_int_equal(rig_tick(&rig, 0), 0);
+	assert_int_equal(s->state, SHARD_RUNNING);
+	rig_commit(&rig, 0);
+	rig_flush(&rig, 0);
+	assert_int_equal(s->input_cursor, 1);
+	rig_tick(&rig, 0);
+	assert_int_equal(s->state, SHARD_REFUSED);
+	assert_non_null(strstr(s->words, "logic version 9 is ordered at 1"));
+	assert_non_null(strstr(s->words, "newer build"));
+	assert_int_equal(s->standing.logic, 1);
+	/* And again, at R = K. */
+	const struct rig_claim c = { .input_cursor = 1, .output_cursor = 1 };
+	rig.now_ms = s->retry_ms;
+	rig_run(&rig, 0, &c);
+	assert_int_equal(rig_take(&rig, 0, &m[1], 1, -1, false), 0);
+	rig_tick(&rig, 0);
+	assert_int_equal(s->state, SHARD_REFUSED);
+}
+
+/* ---- trials ------------------------------------------------------------------------------ */
+
+static unsigned tried(int64_t from, int64_t until)
+{
+	assert_true(s->trial.asked.from == from && s->trial.asked.until == until);
+	struct happening *h = rig_happening(HAPPENED_TRIED, 0, s->trial.ticket);
+	h->meta.trying = s->trial.asked;
+	return rig_happened(&rig, h);
+}
+
+static bool wants(int64_t *until)
+{
+	*until = 0;
+	return shard_wants_records(s, until);
+}
+
+static void a_clean_end_costs_nothing(void **state)
+{
+	(void)state;
+	const struct rig_claim c = { .claimer = "other", .released = true, .log_end = 40 };
+	int64_t until;
+	rig_run(&rig, 0, &c);
+	assert_int_equal(rig_tick(&rig, 0), 0);
+	assert_true(wants(&until));
+	assert_true(until == INT64_MAX);
+}
+
+/* Written first, folded, taken back, committed; then the next step; then full speed. */
+static void after_a_death_it_goes_in_steps(void **state)
+{
+	(void)state;
+	const struct rig_claim c = { .claimer = "other", .died = true, .log_end = 32 };
+	int64_t until;
+	rig_run(&rig, 0, &c);
+	assert_false(wants(&until));
+	assert_int_equal(rig_tick(&rig, 0), ASK_TRY);
+	assert_false(wants(&until));
+	assert_int_equal(tried(0, 2), 0);
+	assert_true(wants(&until));
+	assert_int_equal(until, 2);
+	struct message m[] = { deposit(0, 1), deposit(1, 1) };
+	rig_fold(&rig, 0, m, 2);
+	assert_false(wants(&until));
+	assert_int_equal(rig_tick(&rig, 0), ASK_TRY);
+	assert_int_equal(tried(0, 0), 0);
+	assert_int_equal(rig_tick(&rig, 0), 0);
+	rig_commit(&rig, 0);
+	assert_int_equal(rig_tick(&rig, 0), ASK_TRY);
+	assert_int_equal(tried(2, 4), 0);
+	/* The end of the log: what is left cannot have been read by the dead one. */
+	assert_int_equal(rig_take(&rig, 0, NULL, 0, 3, true), 0);
+	assert_int_equal(rig_tick(&rig, 0), ASK_TRY);
+	assert_int_equal(tried(0, 0), 0);
+	rig_commit(&rig, 0);
+	assert_int_equal(rig_tick(&rig, 0), 0);
+	assert_true(wants(&until));
+	assert_true(until == INT64_MAX);
+	assert_null(rig.setting.trying);
+}
+
+static void below_K_nothing_is_tried(void **state)
+{
+	(void)state;
+	const struct rig_claim c = {
+		.input_cursor = 3, .output_cursor = 5, .claimer = "other", .died = true
+	};
+	int64_t until;
+	rig_run(&rig, 0, &c);
+	assert_int_equal(rig_tick(&rig, 0), 0);
+	assert_true(wants(&until));
+	assert_int_equal(until, 5);
+	struct message m[] = { deposit(3, 1), deposit(4, 1) };
+	rig_fold(&rig, 0, m, 2);
+	assert_int_equal(rig_tick(&rig, 0), ASK_TRY);
+	tried(5, 5 + LIMIT_DANGER_OFFSETS / 16);
+	assert_int_equal(s->trial.danger.until, 5 + LIMIT_DANGER_OFFSETS);
+}
+
+/* The step of the last death alone is in danger, and alone it becomes poison at the third. */
+static void deaths_narrow_it_down_to_poison(void **state)
+{
+	(void)state;
+	struct rig_claim c = {
+		.input_cursor = 5, .output_cursor = 5, .tried = { 6, 8 }, .tries = 1
+	};
+	rig_run(&rig, 0, &c);
+	rig_tick(&rig, 0);
+	tried(5, 6);
+	fold_one(deposit(5, 1));
+	rig_tick(&rig, 0);
+	tried(0, 0);
+	rig_commit(&rig, 0);
+	rig_tick(&rig, 0);
+	tried(6, 7);
+	assert_int_equal(s->metadata.skipped_count, 0);
+	c = (struct rig_claim){
+		.input_cursor = 6, .output_cursor = 6, .tried = { 6, 7 }, .tries = 2, .died = true
+	};
+	rig_assign(&rig, 0);
+	rig_run(&rig, 0, &c);
+	assert_int_equal(s->metadata.skipped_count, 0);
+	c.tries = 3;
+	rig_assign(&rig, 0);
+	rig_run(&rig, 0, &c);
+	assert_int_equal(s->metadata.skipped_count, 1);
+	unsigned folds = tiny_seen.folds;
+	rig_tick(&rig, 0);
+	tried(6, 7);
+	fold_one(deposit(6, 1));
+	assert_int_equal(tiny_seen.folds, folds);
+	rig_tick(&rig, 0);
+	tried(0, 0);
+	struct batch *b = rig_carry(&rig, 0);
+	assert_non_null(strstr(b->metadata.ptr, "skipped=6"));
+	assert_int_equal(b->outgoing_count, 1);
+	assert_true(str_eq_c(outgoing_header(&b->outgoing[0], "tw-reason"), "poison"));
+	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
+	rig_tick(&rig, 0);
+	fold_one(deposit(7, 1));
+	assert_int_equal(tiny_seen.folds, folds + 1);
+	/* Passed: the same deaths mean nothing any more. */
+	c.output_cursor = 8;
+	c.skipped = "6";
+	rig_assign(&rig, 0);
+	rig_run(&rig, 0, &c);
+	assert_int_equal(s->metadata.skipped_count, 1);
+}
+
+static void too_much_poison_refuses(void **state)
+{
+	(void)state;
+	const struct rig_claim c = { .input_cursor = 20,
+		                     .output_cursor = 20,
+		                     .skipped = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16",
+		                     .tried = { 20, 21 },
+		                     .tries = 3 };
+	rig_assign(&rig, 0);
+	rig_tick(&rig, 0);
+	rig_claimed(&rig, 0, &c);
+	assert_int_equal(rig_cursor(&rig, 0, &c), 0);
+	assert_int_equal(s->state, SHARD_REFUSED);
+	assert_non_null(strstr(s->words, "record at 20 kills"));
+}
+
+static void shards_try_one_after_the_other(void **state)
+{
+	(void)state;
+	const struct rig_claim c = { .claimer = "other", .died = true, .log_end = 1 };
+	int64_t until;
+	rig_run(&rig, 0, &c);
+	rig_run(&rig, 1, &c);
+	assert_int_equal(rig_tick(&rig, 0), ASK_TRY);
+	assert_int_equal(rig_tick(&rig, 1), 0);
+	assert_false(shard_wants_records(&rig.shards[1], &until));
+	tried(0, 1);
+	assert_int_equal(rig_tick(&rig, 1), 0);
+	/* A claim that is another's by now, and the shard that goes: the turn is free. */
+	assert_int_equal(rig_happened(&rig, rig_happening(HAPPENED_LOST, 0, 0)),
+	                 ASK_UNASSIGN | ASK_UNTRY);
+	assert_int_equal(rig_tick(&rig, 1), ASK_TRY);
+	struct happening *h = rig_happening(HAPPENED_TRIED, 1, rig.shards[1].trial.ticket);
+	rig_happened(&rig, h); /* nothing was written */
+	assert_int_equal(rig.shards[1].state, SHARD_WAITING);
+	assert_null(rig.setting.trying);
+}
+
 /* ---- timers ------------------------------------------------------------------------------ */
 
 static struct message with_due(int64_t offset, unsigned nth, int64_t due_ms)
@@ -905,6 +1106,32 @@ static void no_timer_is_forgotten_at_a_claim(void **state)
 	rig_due(&rig, 0, known, 1);
 	assert_int_equal(s->timers.count, 3);
 	assert_int_equal(timers_first(&s->timers)->due_ms, 899);
+}
+
+/* Entries of another's R may ring too early or be missing. */
+static void the_index_is_compared_with_R(void **state)
+{
+	(void)state;
+	rig_run(&rig, 0, &fresh);
+	rig.now_ms += 2000;
+	s->due_wanted = true;
+	assert_int_equal(rig_tick(&rig, 0) & ASK_DUE, ASK_DUE);
+	struct happening *h = rig_happening(HAPPENED_DUE, 0, s->due_ticket);
+	h->due.cursor = 7;
+	rig_happened(&rig, h);
+	assert_int_equal(s->state, SHARD_WAITING);
+	rig_run(&rig, 0, &fresh);
+	rig.now_ms += 2000;
+	s->due_wanted = true;
+	assert_int_equal(rig_tick(&rig, 0) & ASK_DUE, ASK_DUE);
+	h = rig_happening(HAPPENED_DUE, 0, s->due_ticket);
+	h->due.cursor = 0;
+	fold_one(deposit(0, 1));
+	rig_commit(&rig, 0);
+	rig_flush(&rig, 0); /* our own flush was faster: once more */
+	rig_happened(&rig, h);
+	assert_int_equal(s->state, SHARD_RUNNING);
+	assert_true(s->due_wanted);
 }
 
 static void an_index_that_could_not_be_read_is_read_again(void **state)
@@ -1076,6 +1303,14 @@ static const struct CMUnitTest tests[] = {
 	T(a_marker_stops_the_fold_until_its_pin_is_read),
 	T(a_forged_pin_is_passed_over_only_on_evidence),
 	T(logic_moves_by_order_only),
+	T(an_order_beyond_the_build_refuses),
+	T(a_clean_end_costs_nothing),
+	T(after_a_death_it_goes_in_steps),
+	T(below_K_nothing_is_tried),
+	T(deaths_narrow_it_down_to_poison),
+	T(too_much_poison_refuses),
+	T(shards_try_one_after_the_other),
+	T(the_index_is_compared_with_R),
 	T(a_due_timer_is_appended_once_and_folded_once),
 	T(forged_timers_change_nothing),
 	T(a_timer_before_the_brokers_time_comes_again),
