@@ -43,6 +43,7 @@ struct kafka_publisher {
 	struct watchdog watchdog;
 	struct kafka_producer producer;
 	bool open;
+	int32_t blamed; /* the shard for whose sake the transaction fails; -1: none known */
 	struct producer_id *ids;
 	const char *_Atomic id;
 };
@@ -117,9 +118,12 @@ static bool is_stale(const struct carried *carried)
 static bool owns_all(struct kafka_publisher *p, const struct transaction *transaction,
                      const rd_kafka_consumer_group_metadata_t *group)
 {
-	for (unsigned i = 0; i < transaction->carried_count; i++)
-		if (!kafka_input_owns(p->input, transaction->carried[i].partition, group))
-			return false;
+	for (unsigned i = 0; i < transaction->carried_count; i++) {
+		if (kafka_input_owns(p->input, transaction->carried[i].partition, group))
+			continue;
+		p->blamed = transaction->carried[i].partition;
+		return false;
+	}
 	return true;
 }
 
@@ -172,10 +176,12 @@ static struct rc produce_all(struct kafka_publisher *p, const struct transaction
 	for (unsigned i = 0; i < transaction->carried_count; i++) {
 		const struct carried *carried = &transaction->carried[i];
 
+		p->blamed = carried->partition;
 		for (unsigned j = 0; j < carried->outgoing_count; j++)
 			TRY(kafka_producer_send(&p->producer, &carried->outgoing[j], NULL,
 			                        p->options->transaction_timeout_ms));
 	}
+	p->blamed = -1;
 	return OK;
 }
 
@@ -306,7 +312,9 @@ static void publish(struct kafka_publisher *p, const struct transaction *transac
 {
 	struct happening *happening = happening_new(HAPPENED_PUBLISHED, -1, transaction->ticket);
 
+	p->blamed = -1;
 	happening->publish = run_transaction(p, transaction);
+	happening->partition = p->blamed;
 	if (FAIL_POINT_ERROR("P4"))
 		happening->publish = PUBLISH_UNKNOWN;
 	if (happening->publish != PUBLISH_COMMITTED)

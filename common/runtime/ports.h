@@ -202,7 +202,7 @@ struct due_entry {
 struct happening {
 	struct happening *next; /* the inbox's own */
 	enum happening_kind kind;
-	int32_t partition; /* -1: none */
+	int32_t partition; /* -1: none. PUBLISHED and aborted: the shard for whose sake, if known */
 	uint64_t ticket;
 	struct rc
 		rc; /* for CURSOR, FENCED, REOPENED, APPENDED, WIPED, CLAIMED, CHECKED, TRIED, DUE */

@@ -375,7 +375,8 @@ static void published(struct process *p, const struct happening *h, int64_t now_
 	p->stats.aborts += h->publish == PUBLISH_ABORTED;
 	p->stats.unknown_outcomes += h->publish == PUBLISH_UNKNOWN;
 	add_duration(&p->stats.transaction, now_ms - p->publisher.begun_ms);
-	publisher_ended(&p->publisher, p->shards, p->shard_count, h->publish, now_ms, p->updates);
+	const struct publish_end end = { h->publish, h->partition, h->words };
+	publisher_ended(&p->publisher, p->shards, p->shard_count, &end, now_ms, p->updates);
 	bool lost = h->publish ==
 	            PUBLISH_UNKNOWN; /* and with it the name under which shards are claimed */
 	if (lost)

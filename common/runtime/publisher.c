@@ -39,11 +39,28 @@ static void carry(struct publisher *p, struct shard *s, struct batch *b)
 	};
 }
 
+/* A shard that made transactions fail goes alone, when its time has come. */
+static bool gather_blamed(struct publisher *p, struct shard *const *shards, unsigned count,
+                          int64_t now_ms)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct shard *s = shards[i];
+		if (!s || !s->owned || !s->left_out_ms || now_ms < s->left_out_ms ||
+		    (s->carried && s->carried->carried))
+			continue;
+		struct batch *b = shard_next_batch(s, true, now_ms);
+		if (b)
+			carry(p, s, b);
+		return b != NULL;
+	}
+	return false;
+}
+
 static void gather(struct publisher *p, struct shard *const *shards, unsigned count, bool eager,
                    int64_t now_ms)
 {
 	for (unsigned i = 0; i < count; i++) {
-		if (!shards[i] || !shards[i]->owned ||
+		if (!shards[i] || !shards[i]->owned || shards[i]->left_out_ms ||
 		    (shards[i]->carried && shards[i]->carried->carried))
 			continue;
 		struct batch *b = shard_next_batch(shards[i], eager, now_ms);
@@ -73,10 +90,13 @@ const struct transaction *publisher_next(struct publisher *p, struct shard *cons
 		p->room = count;
 	}
 	p->transaction.carried_count = 0;
-	gather(p, shards, count, shards_draining(shards, count), now_ms);
-	if (p->transaction.carried_count == 0)
-		return NULL;
-	gather(p, shards, count, true, now_ms); /* where one goes, bare ones may come along */
+	if (!gather_blamed(p, shards, count, now_ms)) {
+		gather(p, shards, count, shards_draining(shards, count), now_ms);
+		if (p->transaction.carried_count == 0)
+			return NULL;
+		gather(p, shards, count, true,
+		       now_ms); /* where one goes, bare ones may come along */
+	}
 	p->transaction.ticket = ++shards[p->carried[0].partition]->setting->last_ticket;
 	p->transaction.carried = p->carried;
 	p->begun_ms = now_ms;
@@ -85,8 +105,9 @@ const struct transaction *publisher_next(struct publisher *p, struct shard *cons
 }
 
 void publisher_ended(struct publisher *p, struct shard *const *shards, unsigned count,
-                     enum publish_result result, int64_t now_ms, struct shard_update *updates)
+                     const struct publish_end *end, int64_t now_ms, struct shard_update *updates)
 {
+	enum publish_result result = end->result;
 	must(p->state == PUBLISHER_BUSY);
 	unsigned carried = p->transaction.carried_count;
 	p->transaction.carried_count = 0;
@@ -101,6 +122,8 @@ void publisher_ended(struct publisher *p, struct shard *const *shards, unsigned 
 		p->aborts = 0;
 		return;
 	}
+	if (result == PUBLISH_ABORTED && end->blamed >= 0 && (unsigned)end->blamed < count)
+		shard_blamed(shards[end->blamed], end->words, now_ms);
 	int64_t wait = ABORT_RETRY_MS << (p->aborts < 6 ? p->aborts : 6);
 	p->aborts++;
 	p->retry_ms = now_ms + (wait < ABORT_RETRY_MOST_MS ? wait : ABORT_RETRY_MOST_MS);

@@ -4,8 +4,9 @@
  *
  * It takes at most one batch of each shard, hands them to the broker port as one
  * transaction and tells the shards how it ended. An aborted transaction's batches
- * stay with their shards (the current ones) and go again; an unknown outcome means
- * a new producer and A1 for every shard. No I/O, no clock of its own.
+ * stay with their shards (the current ones) and go again; after the second abort for
+ * one shard's sake that shard pauses and is tried alone now and then, so that it holds
+ * up no other; an unknown outcome means a new producer and A1 for every shard. No I/O, no clock of its own.
  */
 #ifndef TALLY_RUNTIME_PUBLISHER_H
 #define TALLY_RUNTIME_PUBLISHER_H
@@ -36,8 +37,14 @@ void publisher_release(struct publisher *);
 /* Gathers the next transaction; NULL: nothing to publish now. */
 const struct transaction *publisher_next(struct publisher *, struct shard *const *shards,
                                          unsigned count, int64_t now_ms);
-/* The transaction with this ticket ended. */
+/* How a transaction ended. */
+struct publish_end {
+	enum publish_result result;
+	int32_t blamed; /* the shard for whose sake it was aborted, or -1 */
+	const char *words;
+};
+/* The one under way ended. */
 void publisher_ended(struct publisher *, struct shard *const *shards, unsigned count,
-                     enum publish_result, int64_t now_ms, struct shard_update *updates);
+                     const struct publish_end *, int64_t now_ms, struct shard_update *updates);
 
 #endif

@@ -10,6 +10,8 @@
 
 #define BARE_BATCH_MS 200 /* how long a batch that only moves the position may wait */
 #define KEPT_RETRY_MS 100
+#define BLAMED_MOST 2    /* aborted transactions for one shard's sake, then it is left out ... */
+#define LEFT_OUT_MS 5000 /* ... so long */
 #define NOT_OURS "R in Redis is not ours"
 
 const char *shard_state_name(enum shard_state state)
@@ -94,6 +96,8 @@ void shard_drop(struct shard *s, struct shard_update *u)
 		forget_batch(s, s->carried);
 		s->carried = NULL;
 	}
+	s->blamed = 0;
+	s->left_out_ms = 0;
 	shard_stop_trial(s);
 	gathering_clear(&s->gathering);
 	free_batches(s->settled);
@@ -209,6 +213,28 @@ void shard_settle(struct shard *s, struct batch *b)
 	gather_settled(s);
 }
 
+/* Unless something else holds it still. */
+static void go_on(struct shard *s, int64_t now_ms)
+{
+	if (s->state != SHARD_PAUSED || s->left_out_ms || (s->flushing && !s->flush_sent))
+		return;
+	shard_set_state(s, SHARD_RUNNING, now_ms);
+	s->words[0] = '\0';
+}
+
+void shard_blamed(struct shard *s, const char *words, int64_t now_ms)
+{
+	if (!s->carried || ++s->blamed < BLAMED_MOST ||
+	    (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED))
+		return;
+	s->left_out_ms = now_ms + LEFT_OUT_MS;
+	snprintf(s->words, sizeof(s->words), "its outputs cannot be published: %s",
+	         words ? words : "");
+	log_error("shard_left_out", LOG_STR("topic", s->setting->batches->topic),
+	          LOG_INT("partition", s->partition), LOG_TEXT("reason", s->words), LOG_END);
+	shard_set_state(s, SHARD_PAUSED, now_ms);
+}
+
 void shard_published(struct shard *s, struct batch *b, enum publish_result result, int64_t now_ms,
                      struct shard_update *u)
 {
@@ -231,6 +257,9 @@ void shard_published(struct shard *s, struct batch *b, enum publish_result resul
 		shard_restart(s, "the outcome of a transaction is not known", 0, now_ms, u);
 		return;
 	}
+	s->blamed = 0;
+	s->left_out_ms = 0;
+	go_on(s, now_ms);
 	s->setting->queued_records -= b->records;
 	s->setting->stats->outputs += b->outgoing_count;
 	s->output_cursor = b->after.position;
@@ -322,10 +351,7 @@ void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms,
 	s->flushing = NULL;
 	s->flush_sent = false;
 	s->flushed_ms = s->checked_ms = now_ms;
-	if (s->state == SHARD_PAUSED) {
-		shard_set_state(s, SHARD_RUNNING, now_ms);
-		s->words[0] = '\0';
-	}
+	go_on(s, now_ms);
 	if (h->store == STORE_OK) {
 		s->input_cursor = call->after.position;
 		s->flushed = call->after;

@@ -129,6 +129,8 @@ struct shard {
 	bool flush_sent; /* false: kept, to be sent again */
 	bool flush_due;  /* R is to be written even if nothing changed */
 	bool release_sent;
+	unsigned blamed;     /* aborted transactions for its sake, in a row */
+	int64_t left_out_ms; /* paused for that until then, and then tried alone; 0: no */
 	int64_t flushed_ms, checked_ms, stopping_ms;
 	uint64_t check_ticket;
 	int64_t check_cursor; /* R when the check was sent */
@@ -157,6 +159,9 @@ struct batch *shard_next_batch(struct shard *, bool eager, int64_t now_ms);
 /* The transaction that carried the shard's batch ended. Frees the batch if nobody needs it. */
 void shard_published(struct shard *, struct batch *, enum publish_result, int64_t now_ms,
                      struct shard_update *);
+
+/* A transaction was aborted for its sake: the second time it pauses, with words. */
+void shard_blamed(struct shard *, const char *words, int64_t now_ms);
 
 /* A flush to be sent now, built from settled batches, or NULL. */
 struct flush_call *shard_next_flush(struct shard *, int64_t now_ms);

@@ -48,7 +48,8 @@ static const struct transaction *next(void)
 
 static void ended(enum publish_result result)
 {
-	publisher_ended(&publisher, rig.list, RIG_SHARDS, result, rig.now_ms, rig.updates);
+	const struct publish_end end = { result, -1, NULL };
+	publisher_ended(&publisher, rig.list, RIG_SHARDS, &end, rig.now_ms, rig.updates);
 }
 
 static void bare_batches_come_along(void **state)
@@ -97,6 +98,46 @@ static void after_an_abort_only_the_current_go_again(void **state)
 	assert_int_equal(t->carried_count, 1);
 	assert_int_equal(t->carried[0].next_offset, 2);
 	ended(PUBLISH_COMMITTED);
+	assert_int_equal(rig.setting.queued_records, 0);
+}
+
+static void aborted_for(int32_t blamed)
+{
+	const struct publish_end end = { PUBLISH_ABORTED, blamed, "too large" };
+	publisher_ended(&publisher, rig.list, RIG_SHARDS, &end, rig.now_ms, rig.updates);
+}
+
+/* The second abort for its sake; the others go on, it is tried alone after a while. */
+static void one_that_fails_holds_up_no_other(void **state)
+{
+	(void)state;
+	for (int32_t i = 0; i < RIG_SHARDS; i++)
+		fold(i, 0);
+	next();
+	aborted_for(1);
+	assert_int_equal(next()->carried_count, 3);
+	aborted_for(1);
+	assert_int_equal(rig.shards[1].state, SHARD_PAUSED);
+	assert_non_null(strstr(rig.shards[1].words, "too large"));
+	const struct transaction *t = next();
+	assert_int_equal(t->carried_count, 2);
+	assert_int_equal(t->carried[1].partition, 2);
+	ended(PUBLISH_COMMITTED);
+	fold(0, 1);
+	rig.now_ms += 5000;
+	t = next();
+	assert_int_equal(t->carried_count, 1);
+	assert_int_equal(t->carried[0].partition, 1);
+	aborted_for(1);
+	t = next();
+	assert_int_equal(t->carried_count, 1);
+	assert_int_equal(t->carried[0].partition, 0);
+	ended(PUBLISH_COMMITTED);
+	rig.now_ms += 5000;
+	assert_int_equal(next()->carried[0].partition, 1);
+	ended(PUBLISH_COMMITTED);
+	assert_int_equal(rig.shards[1].state, SHARD_RUNNING);
+	assert_string_equal(rig.shards[1].words, "");
 	assert_int_equal(rig.setting.queued_records, 0);
 }
 
@@ -198,7 +239,7 @@ static void every_batch_ends_once(void **state)
 static const struct CMUnitTest tests[] = {
 	T(bare_batches_come_along),     T(after_an_abort_only_the_current_go_again),
 	T(unknown_closes_the_producer), T(backoff_grows_and_ends),
-	T(every_batch_ends_once),
+	T(every_batch_ends_once),       T(one_that_fails_holds_up_no_other),
 };
 
 TESTING_MAIN(tests)

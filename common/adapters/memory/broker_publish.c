@@ -69,6 +69,10 @@ static bool finish(struct publish_call *c, enum publish_result result)
 	verify_kept(c);
 	memory_schedule_say(m->broker->schedule, m->party, "publish %s", names[result]);
 	h->publish = result;
+	if (result == PUBLISH_ABORTED && memory_schedule_fault(m->broker->schedule, 300))
+		h->partition = c->copy.carried[dice_below(&m->broker->schedule->dice,
+		                                          c->copy.carried_count)]
+		                       .partition;
 	if (result == PUBLISH_UNKNOWN)
 		m->producer = NULL;
 	m->publishing = false;
