@@ -18,6 +18,12 @@ const struct log_event log_events[] = {
 	{ "out_of_memory", LOG_ERROR,
 	  "The system has no memory left; the process ends with status 71. Lower cache.max.bytes, "
 	  "or give the machine more." },
+	{ "poison_skipped", LOG_ERROR,
+	  "The record at `offset` ended the process three times; it goes to the dead-letter topic "
+	  "and the shard goes on. See RUNBOOK, dead letters." },
+	{ "shard_left_out", LOG_ERROR,
+	  "Transactions failed twice for one shard's sake; it pauses and is tried alone every five "
+	  "seconds, the others go on. `reason` says why." },
 	{ "shard_refused", LOG_ERROR,
 	  "A shard cannot go on without an operator; `reason` says why and what to do. The other "
 	  "shards go on, and this one is looked at again every few seconds." },
@@ -51,6 +57,8 @@ const struct log_event log_events[] = {
 	{ "reference_record_left_out", LOG_WARN,
 	  "A record of the reference topic is not valid and does not count. Only tallyctl should "
 	  "write there." },
+	{ "shard_in_danger", LOG_WARN,
+	  "The owner before died: records `from` up to `until` are tried in small steps." },
 	{ "transaction_failed", LOG_WARN,
 	  "A transaction was aborted, or its outcome is not known; what was in it goes out again "
 	  "or is folded again." },
@@ -70,6 +78,7 @@ const struct log_event log_events[] = {
 	{ "redis_connected", LOG_INFO, "A connection to Redis is ready." },
 	{ "redis_functions_loaded", LOG_INFO, "Our function library was put into Redis." },
 	{ "shard_claiming", LOG_INFO, "A shard is taken over, or looks anew; `reason` says why." },
+	{ "shard_out_of_danger", LOG_INFO, "What was in danger is folded; full speed again." },
 	{ "shard_running", LOG_INFO, "A shard works, from `offset` on." },
 	{ "started", LOG_INFO, "The process is up." },
 	{ "topic_unknown", LOG_INFO, "A topic's id cannot be read yet; it is tried again." },

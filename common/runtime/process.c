@@ -532,8 +532,9 @@ static bool publish_is_due(const struct process *p, int64_t now_ms)
 	int64_t since_ms = now_ms - p->publisher.begun_ms;
 	if (since_ms < p->options.txn_interval_min_ms)
 		return false;
-	return (!p->more && !p->busy) || since_ms >= longest_wait_ms(p) ||
-	       p->draining || p->shard_setting.queued_records >= p->options.queue_records / 2 ||
+	return (!p->more && !p->busy) || since_ms >= longest_wait_ms(p) || p->draining ||
+	       p->shard_setting.trying ||
+	       p->shard_setting.queued_records >= p->options.queue_records / 2 ||
 	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES;
 }
 

@@ -96,6 +96,10 @@ static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t no
 		REFUSE(s, now_ms,
 		       "the input topic is compacted or unlike cleanup.policy=delete: records may "
 		       "be gone; set cleanup.policy=delete and run tallyctl repair");
+	else if (!c->exists && s->meta.state != META_ABSENT)
+		REFUSE(s, now_ms,
+		       "Redis knows the shard and the group has no committed offset here (removed "
+		       "or expired?): run tallyctl repair");
 	else if (!c->exists)
 		REFUSE(s, now_ms,
 		       "the group has no committed offset here: for a new installation run "

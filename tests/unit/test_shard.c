@@ -165,7 +165,8 @@ static void what_does_not_fit_is_refused_with_words(void **state)
 		struct rig_claim claim;
 		const char *words;
 	} cases[] = {
-		{ { .no_cursor = true }, "no committed offset" },
+		{ { .input_cursor = -1, .no_cursor = true }, "new installation" },
+		{ { .input_cursor = 3, .no_cursor = true }, "Redis knows the shard" },
 		{ { .metadata = "" }, "metadata is not ours" },
 		{ { .metadata = "tw1 seq=0 origin=0 topic pin=-1" }, "metadata is not ours" },
 		{ { .compacted = true }, "compacted" },

@@ -23,7 +23,7 @@ struct value {
 };
 
 struct redis {
-	int64_t input_cursor; /* -1: no meta */
+	int64_t input_cursor; /* or R_EMPTY, R_NONE */
 	bool torn;
 	struct value values[VALUES_MOST];
 	unsigned count;
@@ -242,7 +242,7 @@ static void claim(struct life *l)
 		               .output_cursor = l->output_cursor,
 		               .output_number = (int)k.output_number };
 	if (c.input_cursor < 0) /* asked to wipe, it is done */
-		l->redis.count = 0, l->redis.torn = false, l->redis.input_cursor = -1;
+		l->redis.count = 0, l->redis.torn = false, l->redis.input_cursor = R_EMPTY;
 	rig_run(&l->rig, 0, &c);
 }
 
@@ -297,18 +297,11 @@ static void trouble(struct life *l)
 		l->redis = l->copy; /* rolled back */
 		break;
 	case 2:
-		/* The meta is lost, the values are not. An owner that itself waits to write the first
-		 * meta of a rebuild could not tell: no R is the one R that says nothing of the values. */
-		if (s->input_cursor >= 0)
-			l->redis.input_cursor = -1;
+		l->redis.input_cursor = R_NONE; /* the meta is lost, the values are not */
 		break;
 	case 3: rig_happened(&l->rig, rig_happening(HAPPENED_LOST, 0, 0)); break;
 	case 4: rig_happened(&l->rig, rig_happening(HAPPENED_REVOKED, 0, 0)); break;
-	case 5:
-		if (l->redis.input_cursor >=
-		    0) /* without R nobody could tell it from an emptied one */
-			l->copy = l->redis;
-		break;
+	case 5: l->copy = l->redis; break;
 	case 6:
 		if (s->owned && !s->revoking)
 			rig_assign(&l->rig, 0);
