@@ -6,7 +6,8 @@
  * transaction and tells the shards how it ended. An aborted transaction's batches
  * stay with their shards (the current ones) and go again; after the second abort for
  * one shard's sake that shard pauses and is tried alone now and then, so that it holds
- * up no other; an unknown outcome means a new producer and A1 for every shard. No I/O, no clock of its own.
+ * up no other; an unknown outcome means a new producer and A1 for every shard. No I/O,
+ * no clock of its own.
  */
 #ifndef TALLY_RUNTIME_PUBLISHER_H
 #define TALLY_RUNTIME_PUBLISHER_H
