@@ -93,6 +93,7 @@ def die_until_skipped(stage: Stage, place: Place, worker: Worker, source: kafka.
     return deaths
 
 
+# contract: dlq.poison
 def test() -> None:
     with Stage("poison", own_redis=True) as stage:
         work = ladders.Ladder(EVENTS)
