@@ -30,6 +30,7 @@ const struct redis_field redis_meta_fields[] = {
 	OTHER("released", "1", "There when the claimer let go in order."),
 	NUMBER("claim", claim, "",
 	       "Which of the claimer's claims: late calls of an earlier one do nothing."),
+	OTHER("fell", "offset", "R as it stood when an owner last died, or its word."),
 	OTHER("trying", "offsets",
 	      "There while records are tried after a death: `from-until`, until left out."),
 	OTHER("tried", "offsets", "What the latest death that counts was in the midst of."),

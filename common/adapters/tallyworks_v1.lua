@@ -22,13 +22,15 @@ end
 
 -- ARGV: our transactional.id, the one that this process left here before ('' for none),
 -- the number of this claim.
--- Returns the meta as it stood, and `died` where the claimer neither let go nor was
--- ourselves. What it was trying then is charged with its death, once.
+-- Returns the meta as it stood, and `died` where the claimer died (it neither let go
+-- nor was ourselves) as one before it did, with R where it still is (`fell`), or while
+-- it was trying. What it was trying then is charged with its death, once.
 local function claim(keys, args)
 	local meta = keys[1]
-	local found = redis.call('HMGET', meta, 'claimer', 'released', 'trying', 'tried')
+	local found = redis.call('HMGET', meta, 'claimer', 'released', 'trying', 'tried', 'cursor', 'fell')
 	local claimer, released, trying, tried = found[1] or '', found[2], found[3], found[4]
 	local died = claimer ~= '' and not released and claimer ~= args[1] and claimer ~= args[2]
+	local r = found[5] or ''
 	if died and trying and trying == tried then
 		redis.call('HINCRBY', meta, 'tries', 1)
 	elseif died and trying then
@@ -36,9 +38,12 @@ local function claim(keys, args)
 	end
 	redis.call('HDEL', meta, 'trying')
 	local before = redis.call('HGETALL', meta)
-	if died then
+	if died and (trying or found[6] == r) then
 		before[#before + 1] = 'died'
 		before[#before + 1] = '1'
+	end
+	if died then
+		redis.call('HSET', meta, 'fell', r)
 	end
 	redis.call('HSET', meta, 'claimer', args[1], 'claim', args[3])
 	redis.call('HDEL', meta, 'released')

@@ -114,7 +114,8 @@ struct shard_meta {
 	char claimer[META_TEXT_BYTES]; /* transactional.id of who claimed it */
 	int64_t claim;                 /* ticket of that call: the claimer's later ones name it */
 	bool released;                 /* the claimer let go in order */
-	bool died;             /* CLAIMED: the claimer before neither let go nor was this process */
+	bool died; /* CLAIMED: the claimer before died (it neither let go nor was this process), as one
+	            * before it had with R where it still is, or while it was trying */
 	bool rebuilding;       /* R is below where it once was */
 	struct offsets trying; /* being tried by the claimer, after a death */
 	struct offsets tried;  /* what the latest death that counts was in the midst of */

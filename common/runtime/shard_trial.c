@@ -2,10 +2,10 @@
 /*
  * Poison: how a record that kills its worker is found and skipped.
  *
- * Nothing of it costs anything before an owner dies. Then what lies between K and
- * what the dead one can have read is in danger (below K every record was folded to
- * its end once, so what kills there is the build, not the record, and nothing is
- * skipped). It is tried in steps: `trying` is written to Redis, the step is folded
+ * Nothing of it costs anything before two owners die one after the other with R at
+ * the same place. Then what lies between K and what the dead one can have read is in
+ * danger (below K every record was folded to its end once, so what kills there is the
+ * build, not the record, and nothing is skipped). It is tried in steps: `trying` is written to Redis, the step is folded
  * and encoded, `trying` is taken back; when K has passed it, the next step. A claim
  * that finds `trying` of one who died counts a death and has only that step in
  * danger, so the steps become smaller; one record alone that killed three times is

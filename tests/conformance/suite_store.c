@@ -712,16 +712,21 @@ static void test_tries_count_deaths(void **state)
 	meta = claim(0, 0, "tx-a2"); /* the same process with a new producer */
 	assert_false(meta.died);
 	expect_tried(meta, 0, 0, 0);
-	meta = claim(1, 0, "tx-b"); /* it tried nothing any more */
+	meta = claim(1, 0, "tx-b"); /* a first death, which tried nothing any more */
+	assert_false(meta.died);
+	expect_tried(meta, 0, 0, 0);
+	meta = claim(0, 0, "tx-b2"); /* a second one with R where it was */
 	assert_true(meta.died);
 	expect_tried(meta, 0, 0, 0);
+	assert_int_equal(flush_writes(0, 0, 5, 6, NULL, 0), STORE_OK);
+	assert_false(claim(1, 0, "tx-b3").died); /* R has moved since */
 	try_offsets(1, 7, 8);
 	expect_tried(claim(0, 0, "tx-c"), 7, 8, 1);
 	expect_tried(claim(1, 0, "tx-d"), 7, 8, 1);
 	try_offsets(1, 7, 8);
 	expect_tried(claim(0, 0, "tx-e"), 7, 8, 2);
 	try_offsets(0, 7, 8);
-	flush = flush_of(0, 5, 6);
+	flush = flush_of(0, 6, 7);
 	flush.release = true;
 	assert_int_equal(send_flush(0, &flush), STORE_OK);
 	meta = claim(1, 0, "tx-f"); /* the last one let go */

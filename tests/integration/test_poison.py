@@ -23,7 +23,7 @@ from rig.stage import Stage, main, must
 from rig.workers import Fleet, Worker
 
 EVENTS, RATE = 2000, 20000
-FEWEST, MOST = 4, 9  # deaths: one that is not counted, some that narrow it down, three alone
+FEWEST, MOST = 5, 10  # deaths: two that are not counted, some that narrow it down, three alone
 LIVES_S = 60.0       # at most until it dies again or has read all
 
 

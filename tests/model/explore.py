@@ -146,21 +146,23 @@ class World:
         self.put(shard, (*self.redis[shard][:3], *kept))
 
     def claim(self, shard, process):
-        """Who was there, and whether it died."""
-        claimer, trying, tried, tries = self.redis[shard][3:]
+        """Who was there, and whether it died as one before it: with R where it still is."""
+        claimer, trying, tried, tries, fell = self.redis[shard][3:]
         died = claimer not in (None, *process.producers)
+        found = self.redis[shard][0]
+        again = died and (trying or fell == found)
         if died and trying:
             tries = tries + 1 if tried == trying else 1
             tried = trying
-        self.keep(shard, process.producer, None, tried, tries)
-        return claimer, died
+        self.keep(shard, process.producer, None, tried, tries, found if died else fell)
+        return claimer, again
 
     def try_range(self, shard, process, trying):
         """None: no more. False: the shard is another's."""
-        claimer, _, tried, tries = self.redis[shard][3:]
+        claimer, _, tried, tries, fell = self.redis[shard][3:]
         if claimer not in process.producers:
             return False
-        self.keep(shard, claimer, trying, tried, tries)
+        self.keep(shard, claimer, trying, tried, tries, fell)
         return True
 
     # ---- Kafka: transactions
@@ -233,7 +235,7 @@ class World:
             self.hand_out()
 
 
-NOTHING = (ABSENT, ((0, 0),) * ENTITIES, 0, None, None, None, 0)
+NOTHING = (ABSENT, ((0, 0),) * ENTITIES, 0, None, None, None, 0, None)
 
 
 class Batch:
@@ -260,7 +262,7 @@ class Shard:
             self.skipped += (tried[0],)
 
     def start(self, cursor, world):
-        found, _, number, _, _, *tried = world.redis[self.index]
+        found, _, number, _, _, *tried, _ = world.redis[self.index]
         self.K, self.K_number, self.skipped = cursor
         self.step = 0
         self.set_danger(*tried)

@@ -25,6 +25,9 @@ struct stored {
 	unsigned count, room;
 	struct shard_meta meta; /* META */
 	bool has_cursor;        /* META: R is there, whole, torn or empty */
+	bool fell;              /* META: an owner died, with R as it was then: */
+	int fell_state;
+	int64_t fell_cursor;
 };
 
 struct keys_undo;

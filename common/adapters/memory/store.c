@@ -110,6 +110,15 @@ static bool is_claimed(const struct store_call *c, const struct shard_meta *m)
 	return strcmp(c->claim.id, m->claimer) == 0 && (int64_t)c->claim.ticket == m->claim;
 }
 
+/* Has R not moved since an owner died last? */
+static bool fell_here(const struct stored *s)
+{
+	int state = s->has_cursor ? (int)s->meta.state : (int)META_ABSENT;
+
+	return s->fell && s->fell_state == state &&
+	       (state != META_WHOLE || s->fell_cursor == s->meta.input_cursor);
+}
+
 /* What the claimer before was trying, if it died, is charged with its death, once. */
 static bool execute_claim(struct store_call *c)
 {
@@ -119,13 +128,20 @@ static bool execute_claim(struct store_call *c)
 	            strcmp(c->id, m->claimer) != 0;
 	bool again = m->trying.from == m->tried.from && m->trying.until == m->tried.until;
 
-	if (died && m->trying.until) {
+	bool tried = died && m->trying.until;
+
+	if (tried) {
 		m->tries = again ? m->tries + 1 : 1;
 		m->tried = m->trying;
 	}
 	m->trying = (struct offsets){ 0 };
 	c->happening->meta = meta_copy(s);
-	c->happening->meta.died = died;
+	c->happening->meta.died = died && (tried || fell_here(s));
+	if (died) {
+		s->fell = true;
+		s->fell_state = s->has_cursor ? (int)m->state : (int)META_ABSENT;
+		s->fell_cursor = m->input_cursor;
+	}
 	memcpy(m->claimer, c->claim.id, sizeof(m->claimer));
 	m->claim = (int64_t)c->claim.ticket;
 	m->released = false;
