@@ -5,12 +5,13 @@
  * Nothing of it costs anything before two owners die one after the other with R at
  * the same place. Then what lies between K and what the dead one can have read is in
  * danger (below K every record was folded to its end once, so what kills there is the
- * build, not the record, and nothing is skipped). It is tried in steps: `trying` is written to Redis, the step is folded
- * and encoded, `trying` is taken back; when K has passed it, the next step. A claim
- * that finds `trying` of one who died counts a death and has only that step in
- * danger, so the steps become smaller; one record alone that killed three times is
- * skipped: it goes to the DLQ as `poison` like any refused record, and K's metadata
- * names its offset from then on, so a rebuild refuses it unread.
+ * build, not the record, and nothing is skipped). It is tried in steps: `trying` is
+ * written to Redis, the step is folded and encoded, `trying` is taken back; when K has
+ * passed it, the next step. A claim that finds `trying` of one who died counts a death
+ * and has only that step in danger, so the steps become smaller; one record alone that
+ * killed three times is skipped: it goes to the DLQ as `poison` like any refused
+ * record, and K's metadata names its offset from then on, so a rebuild refuses it
+ * unread.
  *
  * One shard of a process at a time: a death says nothing about two of them. Behind
  * the danger the shard goes at full speed again. Source: DESIGN section 4, Poison.
