@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 DOCS_BIN ?= build/$(PRESET)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down test exact faults fuzz bench fmt tidy docs sim clean
+.PHONY: help setup build up demo down test image exact faults fuzz bench fmt tidy docs sim clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -42,6 +42,11 @@ exact: ## the ladder job at 1,000,000 events through kills, comings and goings, 
 	@TALLY_LADDER_EVENTS=$${TALLY_LADDER_EVENTS:-1000000} \
 		TALLY_LADDER_RATE=$${TALLY_LADDER_RATE:-12000} \
 		TALLY_TEST_FILTER='integration/(kill|ladder_three|redis_emptied)' tests/run.sh integration
+
+image: setup ## build deploy/Dockerfile's images in Debian roots and run them (root, debootstrap)
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release -j $(JOBS) >/dev/null
+	@tests/image/test_image.py
 
 fuzz: ## libFuzzer on every decoder (FUZZ_SECONDS=60 each, FUZZ=name for one)
 	@cmake/fuzz.sh

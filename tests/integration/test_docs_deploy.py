@@ -4,7 +4,7 @@
 
 docker-compose.yml: read by a YAML library, shaped as the compose specification wants it, every
 worker in it, every TALLY_ variable an option. The unit: systemd itself verifies it and finds it
-confined. That the images work is shown by test_docs_image.py.
+confined. That the images work is shown by `make image`.
 """
 from __future__ import annotations
 
