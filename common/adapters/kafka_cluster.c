@@ -485,6 +485,32 @@ struct rc kafka_cluster_members(struct kafka_cluster *cluster, const char *group
 	return rc;
 }
 
+struct rc kafka_cluster_offset_at(struct kafka_cluster *cluster, const char *topic,
+                                  int32_t partition, int64_t broker_ms, int64_t *out)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	struct log_span *spans;
+	rd_kafka_resp_err_t error;
+	struct rc rc = OK;
+
+	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = broker_ms;
+	error = rd_kafka_offsets_for_times(cluster->client.rk, list, KAFKA_CLUSTER_TIMEOUT_MS);
+	*out = list->elems[0].offset;
+	if (!error)
+		error = list->elems[0].err;
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error)
+		return rc_fail(RC_UNAVAILABLE, "%s: looking for a time failed: %s", topic,
+		               rd_kafka_err2str(error));
+	if (*out >= 0)
+		return OK;
+	spans = memory_resize(NULL, ((size_t)partition + 1) * sizeof(*spans));
+	rc = kafka_cluster_spans(cluster, topic, partition + 1, spans);
+	*out = rc_ok(rc) ? spans[partition].end : 0;
+	free(spans);
+	return rc;
+}
+
 /* ---- reading ----------------------------------------------------------- */
 
 /* Until the offset, or the end that the log had when it was first reached. */

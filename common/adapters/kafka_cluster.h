@@ -50,6 +50,10 @@ struct log_span {
 struct rc kafka_cluster_spans(struct kafka_cluster *, const char *topic, int32_t partitions,
                               struct log_span *out);
 
+/* The first offset whose record has this timestamp or a later one; the end where none has. */
+struct rc kafka_cluster_offset_at(struct kafka_cluster *, const char *topic, int32_t partition,
+                                  int64_t broker_ms, int64_t *out);
+
 /* A group's committed offset. */
 struct committed {
 	bool exists;

@@ -5,7 +5,9 @@
 #include "common/adapters/redis_admin.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_connection.h"
@@ -159,6 +161,150 @@ struct rc redis_admin_value(struct redis_admin *admin, struct str name, struct a
 	}
 	return rc_fail(RC_REFUSED, "%.*s is a %s, which no worker writes", STR_ARG(name),
 	               out->type);
+}
+
+/* ---- many keys at one instant -------------------------------------------- */
+
+static void append_lit(struct redis_admin *admin, struct str word)
+{
+	struct command command;
+
+	buf_clear(&admin->commands);
+	command_begin(&command, &admin->commands);
+	command_add(&command, word);
+	command_end(&command);
+	redis_connection_append(&admin->connection, command_text(&command));
+}
+
+static void append_ask(struct redis_admin *admin, const struct redis_ask *ask)
+{
+	struct command command;
+
+	buf_clear(&admin->commands);
+	command_begin(&command, &admin->commands);
+	command_add(&command, ask->form == REDIS_STRING ? STR("GET")
+	                      : ask->form == REDIS_HASH ? STR("HGETALL")
+	                                                : STR("ZRANGE"));
+	command_add_joined(&command, admin->connection.options->prefix, ask->name, STR(""));
+	if (ask->form == REDIS_SCORES) {
+		command_add_lit(&command, "0");
+		command_add_lit(&command, "-1");
+		command_add_lit(&command, "WITHSCORES");
+	}
+	command_end(&command);
+	redis_connection_append(&admin->connection, command_text(&command));
+}
+
+/* The answers of MULTI and of queueing say nothing that EXEC does not say again. */
+static struct rc receive_exec(struct redis_admin *admin, unsigned commands, redisReply **out)
+{
+	for (unsigned i = 0; i < commands + 1; i++) {
+		redisReply *reply = NULL;
+
+		TRY(redis_connection_receive(&admin->connection, &reply));
+		freeReplyObject(reply);
+	}
+	TRY(redis_connection_receive(&admin->connection, out));
+	if ((*out)->type == REDIS_REPLY_ARRAY && (*out)->elements == commands)
+		return OK;
+	if ((*out)->type == REDIS_REPLY_ERROR)
+		return rc_fail(RC_UNAVAILABLE, "Redis: %s", (*out)->str);
+	return rc_fail(RC_PROTOCOL, "Redis: EXEC answered something unexpected");
+}
+
+struct rc redis_admin_read(struct redis_admin *admin, struct str topic, int32_t partitions,
+                           struct meta_row *metas_out, const struct redis_ask *asks, unsigned count,
+                           struct arena *arena, struct redis_value *values_out)
+{
+	redisReply *reply = NULL;
+	struct rc rc;
+
+	TRY(redis_connection_open(&admin->connection));
+	append_lit(admin, STR("MULTI"));
+	for (int32_t p = 0; p < partitions; p++)
+		ask_meta(admin, topic, p);
+	for (unsigned i = 0; i < count; i++)
+		append_ask(admin, &asks[i]);
+	append_lit(admin, STR("EXEC"));
+	TRY(redis_connection_send(&admin->connection));
+	rc = receive_exec(admin, (unsigned)partitions + count, &reply);
+	for (int32_t p = 0; rc_ok(rc) && p < partitions; p++)
+		metas_out[p] = row_from(reply->element[p]);
+	for (unsigned i = 0; rc_ok(rc) && i < count; i++) {
+		const redisReply *value = reply->element[(unsigned)partitions + i];
+
+		values_out[i] = (struct redis_value){ .type = "" };
+		if (value->type == REDIS_REPLY_ERROR)
+			values_out[i].type = "another";
+		else
+			copy_items(value, arena, &values_out[i]);
+	}
+	freeReplyObject(reply);
+	return rc;
+}
+
+static struct str match_of(struct str prefix, struct arena *arena)
+{
+	struct buf pattern;
+
+	buf_init(&pattern, arena);
+	for (size_t i = 0; i < prefix.len; i++) {
+		if (strchr("*?[]\\", prefix.ptr[i]))
+			buf_put_char(&pattern, '\\');
+		buf_put_char(&pattern, prefix.ptr[i]);
+	}
+	buf_put_char(&pattern, '*');
+	return buf_str(&pattern);
+}
+
+static struct rc scan(struct redis_admin *admin, struct str match, struct str cursor,
+                      redisReply **out)
+{
+	struct command command;
+
+	buf_clear(&admin->commands);
+	command_begin(&command, &admin->commands);
+	command_add_lit(&command, "SCAN");
+	command_add(&command, cursor);
+	command_add_lit(&command, "MATCH");
+	command_add(&command, match);
+	command_add_lit(&command, "COUNT");
+	command_add_lit(&command, "1000");
+	command_end(&command);
+	TRY(redis_connection_ask(&admin->connection, command_text(&command), out));
+	if ((*out)->type == REDIS_REPLY_ARRAY && (*out)->elements == 2 &&
+	    (*out)->element[0]->type == REDIS_REPLY_STRING)
+		return OK;
+	freeReplyObject(*out);
+	return rc_fail(RC_PROTOCOL, "Redis: SCAN answered something unexpected");
+}
+
+struct rc redis_admin_scan(struct redis_admin *admin, void (*each)(void *self, struct str name),
+                           void *self)
+{
+	size_t prefix = admin->connection.options->prefix.len;
+	char cursor[32] = "0";
+	struct arena memory;
+	struct str match;
+	struct rc rc;
+
+	arena_init(&memory, 256);
+	match = match_of(admin->connection.options->prefix, &memory);
+	rc = redis_connection_open(&admin->connection);
+	do {
+		redisReply *reply = NULL;
+
+		if (rc_ok(rc))
+			rc = scan(admin, match, str_from_c(cursor), &reply);
+		if (!rc_ok(rc))
+			break;
+		for (size_t i = 0; i < reply->element[1]->elements; i++)
+			each(self, str_from(element(reply->element[1], i), prefix));
+		snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
+		freeReplyObject(reply);
+	} while (strcmp(cursor, "0") != 0);
+	arena_release(&memory);
+	return rc;
 }
 
 struct rc redis_admin_probe(struct redis_admin *admin)

@@ -40,6 +40,19 @@ struct redis_value {
 /* The name is without the prefix; all of it lives in the arena. RC_REFUSED: a type without us. */
 struct rc redis_admin_value(struct redis_admin *, struct str name, struct arena *,
                             struct redis_value *out);
+/* A key that a worker writes; the name is without the prefix. */
+struct redis_ask {
+	struct str name;
+	enum redis_form { REDIS_STRING, REDIS_HASH, REDIS_SCORES } form;
+};
+/* The values of keys and how the shards of the topic stand, all of one instant. A key that is not
+ * there has no items; one of another type has the type "another". */
+struct rc redis_admin_read(struct redis_admin *, struct str topic, int32_t partitions,
+                           struct meta_row *metas_out, const struct redis_ask *, unsigned count,
+                           struct arena *, struct redis_value *values_out);
+/* Calls for every key with the prefix, its name without it; some may come more than once. */
+struct rc redis_admin_scan(struct redis_admin *, void (*each)(void *self, struct str name),
+                           void *self);
 /* Is it there, fit for the product, and the one that takes writes? */
 struct rc redis_admin_probe(struct redis_admin *);
 

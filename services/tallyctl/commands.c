@@ -85,6 +85,17 @@ static const struct flag repair_flags[] = {
 	NO_FLAGS,
 };
 
+static const struct flag explain_flags[] = {
+	{ "--max", "N", "so many lines of a list at most (20)" },
+	NO_FLAGS,
+};
+
+static const struct flag verify_flags[] = {
+	{ "--worker", "NAME", "only this worker" },
+	{ "--max", "N", "list so many differences at most (20)" },
+	NO_FLAGS,
+};
+
 static const struct flag no_flags[] = { NO_FLAGS };
 
 const struct command commands[] = {
@@ -102,6 +113,10 @@ const struct command commands[] = {
 	  command_describe },
 	{ "key", "KIND ID [PERIOD]", "the Redis keys of a payee, team, order, ..., and their value",
 	  key_flags, command_key },
+	{ "explain", "ID|KEY", "how an amount came about: a commission, an order or a figure",
+	  explain_flags, command_explain },
+	{ "verify", "", "is Redis, and what was put out, what the logs make?", verify_flags,
+	  command_verify },
 	{ "validate", "FILE...",
 	  "would the workers take these events? JSON lines, key<TAB>JSON, or JSON", no_flags,
 	  command_validate },

@@ -20,16 +20,14 @@ struct gathering {
 	struct evidence *evidence;
 };
 
-static struct str header_text(const struct message *m, struct str name)
+struct str header_text(const struct message *m, struct str name)
 {
 	const struct header *header = message_header(m, name);
 
 	return header ? header->value : str_of(NULL, 0);
 }
 
-/* "orders/3/120" of this worker's input. */
-static bool parse_place(struct str place, const struct fleet *fleet, int64_t *partition,
-                        int64_t *offset)
+bool place_parse(struct str place, const struct fleet *fleet, int64_t *partition, int64_t *offset)
 {
 	struct str topic = str_from_c(fleet->topic), rest;
 
@@ -55,7 +53,7 @@ static void take_output(void *self, const struct message *m)
 	struct evidence *e;
 	int64_t partition, offset, at, number;
 
-	if (!parse_place(header_text(m, STR("tw-src")), g->fleet, &partition, &offset) ||
+	if (!place_parse(header_text(m, STR("tw-src")), g->fleet, &partition, &offset) ||
 	    !str_to_i64(header_text(m, STR("tw-seq")), &number))
 		return;
 	e = &g->evidence[partition];
@@ -113,6 +111,26 @@ struct rc outputs_read(struct session *session, const struct fleet *fleet, struc
 		g.topic = topics[i];
 		TRY(read_topic(session, &g));
 	}
+	return OK;
+}
+
+/* ---- reference data ------------------------------------------------------ */
+
+static void add_reference(void *store, const struct message *m)
+{
+	if (m->offset >= reference_store_next(store))
+		reference_store_add(store, m);
+}
+
+struct rc reference_read(struct session *session, struct reference_store *store)
+{
+	const char *topic = connection_topic(session->config, "reference", session->memory);
+	int64_t next;
+
+	TRY(kafka_cluster_read(session->cluster, topic, 0, reference_store_next(store),
+	                       add_reference, store, &next));
+	if (next > reference_store_next(store))
+		reference_store_set_next(store, next);
 	return OK;
 }
 

@@ -10,6 +10,7 @@
 #define TALLY_TALLYCTL_OUTPUTS_H
 
 #include "common/runtime/cursor.h"
+#include "common/runtime/reference.h"
 #include "services/tallyctl/session.h"
 
 /* Of one shard. */
@@ -20,6 +21,14 @@ struct evidence {
 	int64_t skipped[LIMIT_SKIPPED];
 	unsigned skipped_count; /* refused as poison, the latest of them */
 };
+
+/* "orders/3/120" of this worker's input: what tw-src and causes say. */
+bool place_parse(struct str place, const struct fleet *, int64_t *partition, int64_t *offset);
+/* A header's value; absent: none. */
+struct str header_text(const struct message *, struct str name);
+
+/* Takes in what the reference topic has beyond what the store has. */
+struct rc reference_read(struct session *, struct reference_store *);
 
 /* Reads all committed outputs of the worker, its DLQ included. out: one a partition. */
 struct rc outputs_read(struct session *, const struct fleet *, struct evidence *out);

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An order's events stand in one partition, under its key. They go into the fold one at a time with
+ * the control records between them, so that what each did is known; the credits that come out go
+ * into the fold of tally-commissions. So the ids and amounts told are the workers' own.
+ */
+#include <inttypes.h>
+
+#include "common/base/hash.h"
+#include "common/base/must.h"
+#include "common/host/connection.h"
+#include "services/tallyctl/explain.h"
+#include "services/tallyctl/kind.h"
+
+#define MESSAGES_A_LOOK 4000 /* of `commissions`, behind the payment's broker timestamp */
+
+struct telling {
+	struct explain *explain;
+	struct story *story;
+	struct replay *orders;
+	struct told_event *event; /* being folded */
+	struct rc failed;
+};
+
+const char *told_words(enum told told)
+{
+	static const char *const words[] = { "applied", "repeated", "refused", "waiting" };
+
+	return words[told];
+}
+
+/* ---- commissions ------------------------------------------------------------ */
+
+static void take_commission(void *self, int32_t partition, const struct output *output,
+                            const struct outgoing *out)
+{
+	struct telling *t = self;
+	struct arena *arena = t->explain->session.memory;
+	struct message m = { .key = out->key,
+		             .value = arena_str(arena, out->value),
+		             .headers = out->headers,
+		             .header_count = out->header_count };
+	struct told_commission *told;
+	struct envelope envelope;
+	struct fault fault;
+
+	(void)partition;
+	if (!output || output->form != OUTPUT_EVENT ||
+	    !envelope_decode(&m, STR(""), 0, arena, &envelope, &fault) ||
+	    !envelope_data(&envelope, output->data, arena, &fault))
+		return;
+	told = arena_zalloc(arena, sizeof(*told));
+	told->commission = *(const struct commission *)envelope.event.data;
+	told->type = str_from_c(output->type);
+	*t->story->last_commission = told;
+	t->story->last_commission = &told->next;
+	t->story->commission_count++;
+}
+
+static struct told_event *event_at(const struct story *story, int64_t offset)
+{
+	for (struct told_event *e = story->events; e; e = e->next)
+		if (e->offset == offset)
+			return e;
+	return NULL;
+}
+
+static void describe(struct telling *t, const struct credit *credit, struct told_commission *told)
+{
+	struct explain *x = t->explain;
+	struct reference newest = { x->reference, reference_store_newest_end(x->reference), 1 };
+	int64_t partition, offset;
+
+	told->credit = *credit;
+	told->plan = reference_plan(&newest, credit->plan_id, credit->plan_version);
+	if (place_parse(credit->cause, &x->orders, &partition, &offset))
+		told->cause = event_at(t->story, offset);
+}
+
+/* One credit through the fold of tally-commissions; what it earned is the newest commission. */
+static void fold_credit(struct telling *t, const struct credit *credit)
+{
+	struct told_commission **last = t->story->last_commission;
+	struct buf value;
+	struct message m = { .offset = replay_position(t->explain->payees, 0) };
+
+	buf_init(&value, t->explain->session.memory);
+	buf_put_char(&value, '[');
+	record_encode(&credit_type, credit, &value);
+	buf_put_char(&value, ']');
+	m.value = buf_str(&value);
+	if (rc_ok(t->failed))
+		t->failed = replay_fold(t->explain->payees, 0, &m, 1);
+	if (rc_ok(t->failed))
+		replay_settle(t->explain->payees, 0, true);
+	if (*last)
+		describe(t, credit, *last);
+}
+
+static void take_credits(struct telling *t, const struct outgoing *out)
+{
+	struct arena *arena = t->explain->session.memory;
+	struct message m = { .value = arena_str(arena, out->value) };
+	struct credit *credit;
+	struct yyjson_val *entry;
+	struct block block;
+	struct fault fault;
+
+	if (!block_decode(&m, arena, &block, &fault))
+		return;
+	while ((entry = block_next(&block)) != NULL) {
+		credit = arena_alloc(arena, sizeof(*credit));
+		if (record_decode(&credit_type, entry, STR(""), credit, arena, &fault))
+			fold_credit(t, credit);
+	}
+}
+
+/* A dead letter may be of an earlier event, which had waited. */
+static void take_refusal(struct telling *t, const struct outgoing *out)
+{
+	struct message m = { .headers = out->headers, .header_count = out->header_count };
+	struct arena *arena = t->explain->session.memory;
+	int64_t partition, offset;
+	struct told_event *event;
+
+	if (!place_parse(header_text(&m, STR("tw-src")), &t->explain->orders, &partition, &offset))
+		return;
+	event = event_at(t->story, offset);
+	if (!event)
+		return;
+	event->told = TOLD_REFUSED;
+	event->reason = arena_str(arena, header_text(&m, STR("tw-reason")));
+	event->path = arena_str(arena, header_text(&m, STR("tw-path")));
+}
+
+static void take_output(void *self, int32_t partition, const struct output *output,
+                        const struct outgoing *out)
+{
+	struct telling *t = self;
+
+	(void)partition;
+	if (!output)
+		take_refusal(t, out);
+	else if (output->data == &credit_type)
+		take_credits(t, out);
+}
+
+/* ---- events ------------------------------------------------------------------- */
+
+static const struct input *input_of(const struct worker *w, struct str type)
+{
+	for (const struct input *in = w->inputs; in->type; in++)
+		if (str_eq_c(type, in->type))
+			return in;
+	return NULL;
+}
+
+/* Absent where the type has no such field. */
+static struct str text_of(const struct record_type *type, const void *record, const char *field)
+{
+	if (!record_field(type, str_from_c(field)))
+		return str_of(NULL, 0);
+	return record_str(type, record, field);
+}
+
+static struct told_event *note_event(struct telling *t, const struct message *m)
+{
+	struct arena *arena = t->explain->session.memory;
+	struct told_event *event = arena_zalloc(arena, sizeof(*event));
+	const struct input *input;
+	struct envelope envelope;
+	struct fault fault;
+
+	event->offset = m->offset;
+	event->broker_ms = m->broker_ms;
+	*t->story->last_event = event;
+	t->story->last_event = &event->next;
+	t->story->event_count++;
+	if (!envelope_decode(m, STR(""), 0, arena, &envelope, &fault))
+		return event;
+	event->type = envelope.event.type;
+	event->id = envelope.event.id;
+	event->time_ms = envelope.event.has_time ? envelope.event.time_ms : 0;
+	input = input_of(t->explain->orders.worker, event->type);
+	if (!input || !envelope_data(&envelope, input->data, arena, &fault))
+		return event;
+	event->has_amount = record_field(input->data, STR("amount")) != NULL;
+	if (event->has_amount)
+		event->amount_minor = record_int(input->data, envelope.event.data, "amount", 0);
+	event->payment_id = text_of(input->data, envelope.event.data, "payment_id");
+	event->refund_id = text_of(input->data, envelope.event.data, "refund_id");
+	return event;
+}
+
+static struct message copy_message(const struct message *m, struct arena *arena)
+{
+	struct header *headers = arena_alloc(arena, (m->header_count + 1) * sizeof(*headers));
+	struct message copy = *m;
+
+	for (unsigned i = 0; i < m->header_count; i++)
+		headers[i] = (struct header){ arena_str(arena, m->headers[i].name),
+			                      arena_str(arena, m->headers[i].value) };
+	copy.key = arena_str(arena, m->key);
+	copy.value = arena_str(arena, m->value);
+	copy.headers = headers;
+	return copy;
+}
+
+static void take_record(void *self, const struct message *m)
+{
+	struct telling *t = self;
+	bool control = message_header(m, STR("tw-control")) != NULL;
+	const struct process_stats *stats = replay_stats(t->orders);
+	int32_t partition = t->story->partition;
+	uint64_t skipped = stats->skipped;
+	struct message copy;
+
+	if ((!control && !str_eq(m->key, t->story->order_id)) || !rc_ok(t->failed))
+		return;
+	copy = copy_message(m, t->explain->session.memory);
+	t->event = control ? NULL : note_event(t, &copy);
+	t->failed = replay_fold(t->orders, partition, &copy, 1);
+	if (rc_ok(t->failed))
+		replay_settle(t->orders, partition, true);
+	if (t->event && stats->skipped > skipped)
+		t->event->told = TOLD_REPEATED;
+}
+
+/* ---- the story ------------------------------------------------------------------- */
+
+static struct rc read_reference(void *telling, struct reference_store *store)
+{
+	struct telling *t = telling;
+
+	return reference_read(&t->explain->session, store);
+}
+
+static struct replay *begin(struct telling *t, const struct fleet *fleet, int32_t partitions,
+                            const struct replay_sink *sink)
+{
+	const struct config *config = t->explain->session.config;
+	struct replay_options how = {
+		.topic_prefix = str_from_c(config->topic_prefix),
+		.group_prefix = str_from_c(config->group_prefix),
+		.partitions = partitions,
+		.batch_records = 1,
+	};
+
+	return replay_new(fleet->worker, &how, t->explain->reference, sink);
+}
+
+static struct rc first_metadata(struct explain *x, int32_t partition, struct cursor_metadata *out)
+{
+	struct arena *arena = x->session.memory;
+	struct committed *cursors =
+		arena_alloc(arena, (size_t)x->orders.partitions * sizeof(*cursors));
+
+	TRY(kafka_cluster_committed(x->session.cluster, x->orders.group, x->orders.topic,
+	                            x->orders.partitions, arena, cursors));
+	if (!cursors[partition].exists ||
+	    !cursor_metadata_parse(cursors[partition].metadata, out))
+		return rc_fail(RC_NOT_FOUND,
+		               "%s/%" PRId32 " has no K of ours: run tallyctl topics create or "
+		               "tallyctl repair",
+		               x->orders.topic, partition);
+	return OK;
+}
+
+/* Shares of one cause add up to the order's net. */
+static void add_nets(struct story *story)
+{
+	const struct order *order = story->order;
+
+	for (struct told_commission *c = story->commissions; c; c = c->next) {
+		for (const struct told_commission *o = story->commissions; o; o = o->next)
+			if (str_eq(o->credit.cause, c->credit.cause)) {
+				c->net_before_minor += o->credit.net_before_minor;
+				c->net_after_minor += o->credit.net_after_minor;
+			}
+		for (uint32_t i = 0; order && i < order->splits.count; i++) {
+			c->weights += order->splits.items[i].weight;
+			if (str_eq(order->splits.items[i].payee_id, c->credit.payee_id))
+				c->weight = order->splits.items[i].weight;
+		}
+	}
+	for (uint32_t i = 0; order && i < order->internal.held.count; i++) {
+		struct told_event *event = event_at(story, order->internal.held.items[i].offset);
+
+		if (event)
+			event->told = TOLD_WAITING;
+	}
+}
+
+/* Records live as long as their cell does; the replay goes, so the order is copied. */
+static void keep_order(struct telling *t)
+{
+	const struct entity *entity = t->explain->orders.worker->entities[0];
+	const struct cell *cell = replay_entity(t->orders, entity, t->story->order_id);
+	struct arena *arena = t->explain->session.memory;
+	struct order *order;
+
+	must(entity->type == &order_type);
+	if (!cell)
+		return;
+	order = arena_zalloc(arena, sizeof(*order));
+	record_copy(&order_type, cell->record, order, arena);
+	t->story->order = order;
+}
+
+static struct rc tell(struct telling *t)
+{
+	struct explain *x = t->explain;
+	struct story *story = t->story;
+	struct cursor_metadata first;
+	struct log_span *spans =
+		arena_alloc(x->session.memory, (size_t)x->orders.partitions * sizeof(*spans));
+	int64_t next;
+
+	TRY(first_metadata(x, story->partition, &first));
+	TRY(kafka_cluster_spans(x->session.cluster, x->orders.topic, x->orders.partitions, spans));
+	replay_begin(t->orders, story->partition, &first);
+	replay_begin(x->payees, 0,
+	             &(struct cursor_metadata){
+			     .first_pin = reference_store_newest_end(x->reference),
+			     .first_logic = x->commissions.worker->logic_version });
+	if (spans[story->partition].end > spans[story->partition].start)
+		TRY(kafka_cluster_read_span(x->session.cluster, story->topic, story->partition,
+		                            spans[story->partition], take_record, t, &next));
+	TRY(t->failed);
+	keep_order(t);
+	add_nets(story);
+	return OK;
+}
+
+struct rc story_read(struct explain *x, struct str order_id, struct story *out)
+{
+	struct telling t = { .explain = x, .story = out };
+	struct replay_sink of_orders = { &t, take_output, NULL, read_reference };
+	struct replay_sink of_payees = { &t, take_commission, NULL, read_reference };
+	struct rc rc;
+
+	*out = (struct story){ .order_id = order_id,
+		               .topic = x->orders.topic,
+		               .partition = hash_partition(order_id, x->orders.partitions) };
+	out->last_event = &out->events;
+	out->last_commission = &out->commissions;
+	TRY(reference_read(&x->session, x->reference));
+	t.orders = begin(&t, &x->orders, x->orders.partitions, &of_orders);
+	x->payees = begin(&t, &x->commissions, 1, &of_payees);
+	rc = tell(&t);
+	replay_free(t.orders);
+	replay_free(x->payees);
+	return rc;
+}
+
+/* ---- the message ------------------------------------------------------------------ */
+
+struct looking {
+	struct told_commission *told;
+	struct arena *memory;
+	const char *topic;
+	int32_t partition;
+};
+
+static void take_message(void *self, const struct message *m)
+{
+	struct looking *l = self;
+	struct envelope envelope;
+	struct arena memory;
+	struct fault fault;
+
+	if (l->told->message.ptr || !str_eq(m->key, l->told->credit.payee_id))
+		return;
+	arena_init(&memory, 4096);
+	if (envelope_decode(m, STR(""), 0, &memory, &envelope, &fault) &&
+	    str_eq(envelope.event.id, l->told->commission.commission_id)) {
+		l->told->message = arena_printf(l->memory, "%s/%" PRId32 "/%" PRId64, l->topic,
+		                                l->partition, m->offset);
+		l->told->source = arena_str(l->memory, header_text(m, STR("tw-src")));
+	}
+	arena_release(&memory);
+}
+
+/* It cannot be older than the event that caused it. */
+struct rc story_find_message(struct explain *x, const struct story *story,
+                             struct told_commission *told)
+{
+	struct looking l = { told, x->session.memory,
+		             connection_topic(x->session.config, "commissions", x->session.memory),
+		             0 };
+	int64_t from, next, end;
+	struct topic_state state;
+	struct log_span *spans;
+
+	(void)story;
+	if (!told->cause)
+		return OK;
+	TRY(kafka_cluster_topic(x->session.cluster, l.topic, &state));
+	if (!state.exists)
+		return OK;
+	l.partition = hash_partition(told->credit.payee_id, state.partitions);
+	spans = arena_alloc(x->session.memory, (size_t)state.partitions * sizeof(*spans));
+	TRY(kafka_cluster_spans(x->session.cluster, l.topic, state.partitions, spans));
+	TRY(kafka_cluster_offset_at(x->session.cluster, l.topic, l.partition,
+	                            told->cause->broker_ms, &from));
+	end = spans[l.partition].end;
+	while (!told->message.ptr && from < end) {
+		struct log_span span = { from, from + MESSAGES_A_LOOK < end ? from + MESSAGES_A_LOOK
+			                                                    : end };
+
+		TRY(kafka_cluster_read_span(x->session.cluster, l.topic, l.partition, span,
+		                            take_message, &l, &next));
+		from = span.end;
+	}
+	return OK;
+}

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`tallyctl explain` says of an amount how it came about, and `tallyctl verify` whether Redis and
+the outputs are what the logs make.
+
+What explain says is compared with the arithmetic of tests/ladder/oracle.py on the events file, and
+with where the broker has each record. verify must say "equal" while events flow and afterwards; then
+single values are falsified, and it must name exactly those.
+"""
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+
+import ladder as ladders
+import oracle
+from rig import Place, kafka
+from rig.redis import Redis
+from rig.stage import Stage, main, must, seed
+from rig.workers import Fleet, tallyctl
+
+EVENTS = 20000
+RATE = 4000
+SAMPLES = 12
+DATA, NOT_FOUND, USAGE = 65, 66, 64
+LEAST_A_CORE = 20000  # events/s; far below the figure, which `make bench` prints
+
+
+# ---- explain ----------------------------------------------------------------------------
+
+def history(work: ladders.Ladder, order_id: str) -> list[dict]:
+    """What each applied event of the order must come to, by payee."""
+    order, seen, steps = None, set(), []
+    for line in work.events_file.read_text().splitlines():
+        key, raw = line.split("\t", 1)
+        if key != order_id:
+            continue
+        try:
+            event = json.loads(raw)
+        except ValueError:
+            continue
+        if event["id"] in seen:
+            continue
+        seen.add(event["id"])
+        if event["type"] == "order.created":
+            order = oracle.Order(event["data"], work.people)
+            continue
+        before, net_before = order.shares(), order.collected - order.refunded
+        refund = event["type"] == "payment.refunded"
+        order.refunded += event["data"]["amount"] if refund else 0
+        order.collected += 0 if refund else event["data"]["amount"]
+        for (payee, rate, _), weight, old, new in zip(order.sellers, order.weights, before,
+                                                      order.shares()):
+            steps.append({
+                "payee_id": payee, "source_event_id": event["id"], "order_id": order_id,
+                "net_before": net_before, "net_after": order.collected - order.refunded,
+                "weight": weight, "weights": sum(order.weights), "share_before": old,
+                "share_after": new, "basis": new - old,
+                "cumulative_before": oracle.commission_on(old, rate),
+                "cumulative_after": oracle.commission_on(new, rate),
+                "amount": oracle.commission_on(new, rate) - oracle.commission_on(old, rate),
+                "period": event["time"][:7], "rate_ppm": rate})
+    return steps
+
+
+def places(place: Place) -> dict[tuple[str, str], str]:
+    """Where each event id of an order stands first."""
+    found: dict[tuple[str, str], str] = {}
+    for record in kafka.read(place.brokers, place.topic("orders")):
+        event_id = re.search(rb'"id": ?"([^"]+)"', record.value or b"")
+        if event_id:
+            where = f"{place.topic('orders')}/{record.partition}/{record.offset}"
+            found.setdefault((record.key, event_id.group(1).decode()), where)
+    return found
+
+
+def must_be_told(told: dict, wanted: dict, stands: dict, message: str) -> None:
+    said = {name: told[name] for name in wanted if name != "rate_ppm"}
+    said["rate_ppm"] = told["rate"]["rate_ppm"]
+    must(said == wanted, f"explained {said}, not {wanted}")
+    cause = stands[wanted["order_id"], wanted["source_event_id"]]
+    must(told["cause"] == cause and cause.endswith(
+        f"/{told['event']['partition']}/{told['event']['offset']}"), f"{told}, not {cause}")
+    must(told["message"] == message, f"{told['message']}, not {message}")
+
+
+# contract: ctl.explain
+def must_explain(stage: Stage, place: Place, work: ladders.Ladder) -> None:
+    topic, stands = place.topic("commissions"), places(place)
+    emitted = {}
+    for record in kafka.read(place.brokers, topic):
+        data = json.loads(record.value)["data"]
+        emitted[data["commission_id"]] = (data, f"{topic}/{record.partition}/{record.offset}")
+    for commission_id in random.sample(sorted(emitted), SAMPLES):
+        data, message = emitted[commission_id]
+        answer = json.loads(tallyctl(place, "explain", commission_id, "--json").stdout)
+        must(answer["kind"] == "commission" and answer["redis_agrees"], f"{answer}")
+        (wanted,) = [step for step in history(work, data["order_id"]) if (
+            step["payee_id"], step["source_event_id"]) == (
+                data["payee_id"], data["source_event_id"])]
+        must_be_told(answer["commission"], wanted, stands, message)
+    order_id = Counter(data["order_id"] for data, _ in emitted.values()).most_common(1)[0][0]
+    must_tell_order(place, work, order_id, stands, {
+        (data["payee_id"], data["source_event_id"]): message for data, message in
+        emitted.values() if data["order_id"] == order_id})
+    stage.say(f"{SAMPLES} commissions and order {order_id} are explained as the oracle does")
+
+
+def must_tell_order(place: Place, work: ladders.Ladder, order_id: str, stands: dict,
+                    messages: dict) -> None:
+    answer = json.loads(tallyctl(place, "explain", order_id, "--json").stdout)
+    steps = history(work, order_id)
+    told = answer["order"]
+    must(answer["kind"] == "order" and len(told["commissions"]) == len(steps),
+         f"{len(told['commissions'])} commissions, not {len(steps)}")
+    for commission, step in zip(told["commissions"], steps):
+        must_be_told(commission, step, stands,
+                     messages[step["payee_id"], step["source_event_id"]])
+    applied = {f"{event['topic']}/{event['partition']}/{event['offset']}"
+               for event in told["events"] if event["told"] == "applied"}
+    must(applied == {where for (key, _), where in stands.items() if key == order_id},
+         f"applied: {applied}")
+    text = tallyctl(place, "explain", order_id).stdout
+    for step in steps:
+        must(stands[order_id, step["source_event_id"]] in text, text)
+
+
+# contract: ctl.explain
+def must_explain_figures(place: Place, work: ladders.Ladder) -> None:
+    expected = work.expected()
+    prefix = place.redis_prefix
+    (payee, month), pay = next(iter(sorted(expected.pay.items())))
+    answer = json.loads(tallyctl(place, "explain", f"{prefix}pay:{payee}:{month}",
+                                 "--json").stdout)
+    must(answer["sum"] == answer["payable"] == pay["accrued"] - pay["clawed_back"], f"{answer}")
+    for key in (f"sales:payee:{payee}:{month}", "sales:company:all:" + month):
+        answer = json.loads(tallyctl(place, "explain", prefix + key, "--json").stdout)
+        wanted = {name: value for name, value in expected.sales[key].items() if value}
+        must(answer["value"] == answer["sum"] == wanted and answer["redis_agrees"],
+             f"{answer['value']} or {answer['sum']}, not {wanted}")
+        days = {f"{key[:-len(month)]}{day['day']}": day["figures"] for day in answer["days"]}
+        must(days == {name: {field: value for field, value in expected.sales[name].items() if value}
+                      for name in days}, f"days of {key}")
+
+
+def must_know_no_more(place: Place) -> None:
+    for words, status, said in (
+            (("no-such-order",), NOT_FOUND, "no commission, no order"),
+            (("00000000-0000-0000-0000-000000000000",), NOT_FOUND, "no commission"),
+            ((f"{place.redis_prefix}sales:team:T999:2026",), NOT_FOUND, "no such key"),
+            ((f"{place.redis_prefix}board:collected:company:all:2026",), USAGE, "which one"),
+            ((), USAGE, "COMMISSION_ID"), (("o", "p"), USAGE, "second word")):
+        done = tallyctl(place, "explain", *words, check=False)
+        must(done.returncode == status and said in done.stderr, f"explain {words}: {done}")
+
+
+# ---- verify --------------------------------------------------------------------------------
+
+def verify(place: Place, *words: str) -> tuple[int, dict]:
+    done = tallyctl(place, "verify", "--json", *words, check=False, timeout_s=300)
+    must(done.stdout, f"verify: status {done.returncode}: {done.stderr}")
+    return done.returncode, json.loads(done.stdout)
+
+
+def must_be_equal(place: Place, when: str) -> dict:
+    status, answer = verify(place)
+    must(status == 0 and answer["equal"] and not answer["differences"],
+         f"{when}: status {status}, {answer['difference_count']}: {answer['differences'][:5]}")
+    return {worker["worker"]: worker for worker in answer["workers"]}
+
+
+def falsify(place: Place) -> list[tuple[str, str, str | None]]:
+    """Kind, where and field of every difference that must be seen."""
+    prefix, wrong = place.redis_prefix, []
+    with Redis(place.redis_url) as redis:
+        def change(kind: str, key: str, field: str | None, *command: object) -> None:
+            redis.command(*command)
+            wrong.append((kind, key, field))
+
+        company = f"{prefix}sales:company:all:2026"
+        change("differs", company, "commission", "HINCRBY", company, "commission", 1)
+        team = f"{prefix}sales:team:T999:2026"
+        change("extra", team, "orders", "HSET", team, "orders", 1)
+        pay = redis.keys(f"{prefix}pay:*")[0]
+        change("differs", pay, "accrued", "HINCRBY", pay, "accrued", 1)
+        lines = redis.keys(f"{prefix}lines:*")[0]
+        gone = redis.command("HKEYS", lines)[0]
+        change("missing", lines, gone, "HDEL", lines, gone)
+        first, second, third = redis.keys(f"{prefix}order:*")[:3]
+        document = json.loads(redis.command("GET", first))
+        document["collected"] += 1
+        change("differs", first, None, "SET", first, json.dumps(document, separators=(",", ":")))
+        change("missing", second, None, "DEL", second)
+        redis.command("DEL", third)
+        change("differs", third, None, "HSET", third, "a", "b")
+        unknown = f"{prefix}commission:nobody"
+        change("extra", unknown, None, "SET", unknown, "p 2026-01")
+    return wrong
+
+
+def emit_again(place: Place) -> tuple[str, str, str | None]:
+    """One commission a second time, as a worker would that forgot that it had emitted it."""
+    topic = place.topic("commissions")
+    first = next(iter(kafka.read(place.brokers, topic)))
+    headers = tuple((name, first.header(name)) for name in ("tw-src", "tw-seq"))
+    kafka.send(place.brokers, topic, [kafka.Message(first.key, first.value, headers,
+                                                    first.partition)])
+    last = max(record.offset for record in kafka.read(place.brokers, topic, False)
+               if record.partition == first.partition)
+    return ("duplicate", f"{topic}/{first.partition}/{last}",
+            json.loads(first.value)["data"]["commission_id"])
+
+
+def emit_foreign(place: Place) -> tuple[str, str, str | None]:
+    """A commission that no worker made."""
+    topic = place.topic("commissions")
+    event = {"specversion": "1.0", "id": "forged", "source": "/x", "type": "commission.accrued",
+             "data": {}}
+    kafka.send(place.brokers, topic, [kafka.Message("p", json.dumps(event).encode(), (), 0)])
+    last = max(record.offset for record in kafka.read(place.brokers, topic, False)
+               if record.partition == 0)
+    return "extra", f"{topic}/0/{last}", "forged"
+
+
+# contract: ctl.verify
+def must_name_what_is_wrong(stage: Stage, place: Place) -> None:
+    wrong = falsify(place) + [emit_again(place), emit_foreign(place)]
+    status, answer = verify(place)
+    found = {(d["kind"], d["where"], d["field"]) for d in answer["differences"]}
+    must(status == DATA and not answer["equal"] and found == set(wrong) and
+         answer["difference_count"] == len(wrong),
+         f"status {status}, not seen: {set(wrong) - found}, besides: {found - set(wrong)}")
+    status, answer = verify(place, "--worker", "scoreboard", "--max", "1")
+    must(status == DATA and answer["difference_count"] == 2 and len(answer["differences"]) == 1,
+         f"{answer}")
+    text = tallyctl(place, "verify", check=False)
+    must(text.returncode == DATA and "there is" in text.stdout and "a second and core" in
+         text.stdout, text.stdout)
+    stage.say(f"{len(wrong)} falsehoods are named, and nothing else")
+
+
+def test() -> None:
+    random.seed(seed())
+    with Stage("explain") as stage:
+        work = ladders.Ladder(EVENTS)
+        place = ladders.prepare(stage, work)
+        with Fleet(place, stage.logs, settings=ladders.SOON) as fleet:
+            with ladders.Sending(place, work, RATE) as sending:
+                for _ in range(2):
+                    must_be_equal(place, "while events flow")
+                sending.finish()
+            fleet.settle(ladders.SETTLE_S)
+            workers = must_be_equal(place, "with live workers at rest")
+        for name, worker in workers.items():
+            stage.say(f"{name}: {worker['events']} events, {worker['events_per_core_s']:,} a "
+                      f"second and core, {worker['keys']} keys, {worker['messages']} messages")
+            must(worker["events_per_core_s"] > LEAST_A_CORE and worker["keys"], f"{worker}")
+        must_explain(stage, place, work)
+        must_explain_figures(place, work)
+        must_know_no_more(place)
+        must_name_what_is_wrong(stage, place)
+
+
+if __name__ == "__main__":
+    main(test)
