@@ -69,8 +69,8 @@ static struct rc find_line(struct explain *x, struct str id, bool *found, struct
 		return OK;
 	out->payee_month = join2(arena, str_of(payee.ptr, space - 1),
 	                         join2(arena, STR(":"), str_from(payee, space)));
-	TRY(redis_admin_value(x->session.redis,
-	                      join2(arena, STR("lines:"), out->payee_month), arena, &value));
+	TRY(redis_admin_value(x->session.redis, join2(arena, STR("lines:"), out->payee_month),
+	                      arena, &value));
 	text = field_of(&value, id);
 	out->exists = text.ptr && line_decode(text, arena, &out->line);
 	return OK;
@@ -102,11 +102,12 @@ static void say_commission(struct explain *x, const struct story *story,
 	if (!x->invocation->json) {
 		commission_text(story, c, x->session.memory, out);
 		if (!agrees)
-			buf_printf(out,
-			           "  Redis says otherwise: %.*s; tallyctl verify says how far that "
-			           "goes\n",
-			           STR_ARG(amount_text(x->session.memory, kept->line.amount_minor,
-			                               c->credit.currency)));
+			buf_printf(
+				out,
+				"  Redis says otherwise: %.*s; tallyctl verify says how far that "
+				"goes\n",
+				STR_ARG(amount_text(x->session.memory, kept->line.amount_minor,
+			                            c->credit.currency)));
 		return;
 	}
 	json_open(&j, '{');
@@ -173,6 +174,18 @@ static struct rc explain_order(struct explain *x, struct str order_id, bool *fou
 	return OK;
 }
 
+struct rc explain_currency(struct explain *x, struct str *out)
+{
+	struct reference newest = { .store = x->reference, .logic_version = 1 };
+	const struct company_defined *company;
+
+	TRY(reference_read(&x->session, x->reference));
+	newest.pin = reference_store_newest_end(x->reference);
+	company = reference_company(&newest, INT64_MAX - 1);
+	*out = company ? company->currency : STR("");
+	return OK;
+}
+
 /* ---- the word ------------------------------------------------------------------------ */
 
 static bool is_uuid(struct str word)
@@ -229,7 +242,8 @@ static struct rc explain(struct explain *x)
 	struct str word, member = str_of(NULL, 0);
 
 	if (invocation->word_count < 1 || invocation->word_count > 2)
-		return rc_fail(RC_USAGE, "tallyctl explain COMMISSION_ID, ORDER_ID or KEY [MEMBER]");
+		return rc_fail(RC_USAGE,
+		               "tallyctl explain COMMISSION_ID, ORDER_ID or KEY [MEMBER]");
 	TRY(invocation_int(invocation, "--max", 1, 1000000, LINES, &x->most));
 	word = str_from_c(invocation->words[0]);
 	if (invocation->word_count == 2)

@@ -34,7 +34,7 @@ struct told_commission {
 	struct commission commission;
 	struct str type; /* commission.accrued */
 	const struct told_event *cause;
-	int64_t weight, weights;                 /* the payee's, and all */
+	int64_t weight, weights;                   /* the payee's, and all */
 	int64_t net_before_minor, net_after_minor; /* of the order */
 	const struct plan_defined *plan;
 	struct str message; /* commissions/3/120; absent: not found */
@@ -57,17 +57,21 @@ struct explain {
 	struct session session;
 	struct fleet orders, commissions;
 	struct reference_store *reference;
-	struct replay *payees; /* of tally-commissions */
-	int64_t most;          /* lines of a list */
+	struct replay *payees;      /* of tally-commissions */
+	int64_t most;               /* lines of a list */
+	struct log_span *messages;  /* of topic commissions; NULL: not asked yet */
+	int32_t message_partitions; /* 0: there is no such topic */
 };
 
 /* Reads the order's events and folds them. No events: an empty story. */
 struct rc story_read(struct explain *, struct str order_id, struct story *out);
-/* Looks for the commission's message in the log. */
+/* Looks for the commission's message in the log; others of the story that it meets are noted. */
 struct rc story_find_message(struct explain *, const struct story *, struct told_commission *);
 
 /* "12,345.67": an amount with the currency's decimals. */
 struct str amount_text(struct arena *, int64_t amount_minor, struct str currency);
+/* That of the company as published last; empty: there is none. */
+struct rc explain_currency(struct explain *, struct str *out);
 /* "3.25 %" */
 struct str rate_text(struct arena *, int64_t rate_ppm);
 /* Appends the explanation of one commission, the arithmetic in numbers. */

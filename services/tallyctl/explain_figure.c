@@ -39,7 +39,7 @@ struct seat {
 struct summing {
 	struct explain *explain;
 	const struct seat *seat; /* NULL: all rows */
-	struct str key, kind, id, period;
+	struct str key, kind, id, period, currency;
 	const char *topic;
 	int32_t partition;
 	struct redis_value held;
@@ -64,12 +64,22 @@ static bool is_amount(unsigned n)
 	return !str_ends(figures_type.fields[n].name, STR("_at"));
 }
 
-static void figures_text(const struct figures *f, struct buf *out)
+static void figures_text(const struct summing *s, const struct figures *f)
 {
-	for (unsigned n = 0; n < figures_type.field_count; n++)
-		if (is_amount(n) && figure_at(f, n))
-			buf_printf(out, "  %.*s %" PRId64, STR_ARG(figures_type.fields[n].name),
-			           figure_at(f, n));
+	struct buf *out = s->explain->invocation->out;
+
+	for (unsigned n = 0; n < figures_type.field_count; n++) {
+		const struct field *field = &figures_type.fields[n];
+
+		if (!is_amount(n) || !figure_at(f, n))
+			continue;
+		buf_printf(out, "  %.*s ", STR_ARG(field->name));
+		if (field->money)
+			buf_put(out, amount_text(s->explain->session.memory, figure_at(f, n),
+			                         s->currency));
+		else
+			buf_put_i64(out, figure_at(f, n));
+	}
 	buf_put_char(out, '\n');
 }
 
@@ -89,9 +99,10 @@ static struct figures held_figures(const struct redis_value *held)
 	for (unsigned i = 0; i + 1 < held->count; i += 2)
 		for (unsigned n = 0; n < figures_type.field_count; n++)
 			if (str_eq(held->items[i], figures_type.fields[n].name))
-				(void)str_to_i64(held->items[i + 1],
-				                 (int64_t *)(void *)((char *)&f +
-				                                     figures_type.fields[n].offset));
+				(void)str_to_i64(
+					held->items[i + 1],
+					(int64_t *)(void *)((char *)&f +
+				                            figures_type.fields[n].offset));
 	return f;
 }
 
@@ -118,8 +129,8 @@ static bool in_period(const struct summing *s, int32_t day)
 
 static bool in_seat(const struct seat *seat, const struct measure *m)
 {
-	return !seat || str_eq(*(const struct str *)(const void *)((const char *)m + seat->field),
-	                       seat->id);
+	return !seat ||
+	       str_eq(*(const struct str *)(const void *)((const char *)m + seat->field), seat->id);
 }
 
 static struct figures *day_at(struct summing *s, int32_t day)
@@ -147,8 +158,8 @@ static void add_row(struct summing *s, const struct message *m, const struct mea
 		return;
 	row = arena_zalloc(arena, sizeof(*row));
 	record_copy(&measure_type, measure, &row->measure, arena);
-	row->place = arena_printf(arena, "%s/%" PRId32 "/%" PRId64, s->topic, s->partition,
-	                          m->offset);
+	row->place =
+		arena_printf(arena, "%s/%" PRId32 "/%" PRId64, s->topic, s->partition, m->offset);
 	row->source = arena_str(arena, header_text(m, STR("tw-src")));
 	*s->last = row;
 	s->last = &row->next;
@@ -202,22 +213,22 @@ static void sales_text(const struct summing *s, const struct figures *held)
 	struct buf *out = s->explain->invocation->out;
 	char day[10];
 
-	buf_printf(out, "%.*s holds, in minor units:\n", STR_ARG(s->key));
-	figures_text(held, out);
+	buf_printf(out, "%.*s holds, in %.*s:\n", STR_ARG(s->key), STR_ARG(s->currency));
+	figures_text(s, held);
 	buf_printf(out, "the sum of %u days in %" PRIu64 " rows:\n", s->day_count, s->row_count);
 	for (unsigned i = 0; i < s->day_count && i < (uint64_t)s->explain->most; i++) {
 		date_format(s->days[i].day, day);
 		buf_printf(out, "  %.10s", day);
-		figures_text(&s->days[i].figures, out);
+		figures_text(s, &s->days[i].figures);
 	}
 	buf_put_lit(out, "first rows (place; from the events up to):\n");
 	for (const struct row *r = s->rows; r; r = r->next) {
 		buf_printf(out, "  %.*s  from %.*s", STR_ARG(r->place), STR_ARG(r->source));
-		figures_text(&r->measure.figures, out);
+		figures_text(s, &r->measure.figures);
 	}
 	if (!figures_agree(held, &s->sum)) {
 		buf_put_lit(out, "Redis says otherwise, or is behind: the rows add up to\n");
-		figures_text(&s->sum, out);
+		figures_text(s, &s->sum);
 	}
 }
 
@@ -300,6 +311,7 @@ static struct rc explain_scope(struct explain *x, struct str key, struct str sco
 	s->last = &s->rows;
 	if (!parse_scope(s, scope))
 		return rc_fail(RC_USAGE, "%.*s: not a key of that form", STR_ARG(key));
+	TRY(explain_currency(x, &s->currency));
 	arena_init(&s->scratch, 1U << 16);
 	rc = read_rows(s);
 	arena_release(&s->scratch);
@@ -330,9 +342,11 @@ static void line_json(const struct line *line, struct json *j)
 	json_put_str(j, "source_event_id", line->source_event_id);
 }
 
-static void say_line(const struct explain *x, struct str id, const struct line *line,
-                     struct json *j)
+static void say_line(const struct explain *x, struct str currency, struct str id,
+                     const struct line *line, struct json *j)
 {
+	struct arena *memory = x->session.memory;
+
 	if (x->invocation->json) {
 		json_open(j, '{');
 		json_put_str(j, "commission_id", id);
@@ -341,9 +355,11 @@ static void say_line(const struct explain *x, struct str id, const struct line *
 		return;
 	}
 	buf_printf(x->invocation->out,
-	           "  %12" PRId64 "  %.*s of %" PRId64 ", order %.*s, because of %.*s  (%.*s)\n",
-	           line->amount_minor, STR_ARG(rate_text(x->session.memory, line->rate_ppm)),
-	           line->basis_minor, STR_ARG(line->order_id), STR_ARG(line->cause), STR_ARG(id));
+	           "  %.*s = %.*s of %.*s, order %.*s, because of %.*s  (%.*s)\n",
+	           STR_ARG(amount_text(memory, line->amount_minor, currency)),
+	           STR_ARG(rate_text(memory, line->rate_ppm)),
+	           STR_ARG(amount_text(memory, line->basis_minor, currency)),
+	           STR_ARG(line->order_id), STR_ARG(line->cause), STR_ARG(id));
 }
 
 static int64_t sum_lines(const struct redis_value *lines, struct arena *arena)
@@ -357,13 +373,14 @@ static int64_t sum_lines(const struct redis_value *lines, struct arena *arena)
 	return sum;
 }
 
-static void say_lines(const struct explain *x, const struct redis_value *lines, struct json *j)
+static void say_lines(const struct explain *x, struct str currency, const struct redis_value *lines,
+                      struct json *j)
 {
 	struct line line;
 
 	for (unsigned i = 0; i + 1 < lines->count && i / 2 < (uint64_t)x->most; i += 2)
 		if (line_decode(lines->items[i + 1], x->session.memory, &line))
-			say_line(x, lines->items[i], &line, j);
+			say_line(x, currency, lines->items[i], &line, j);
 }
 
 static struct rc explain_month(struct explain *x, struct str payee_month)
@@ -374,6 +391,7 @@ static struct rc explain_month(struct explain *x, struct str payee_month)
 	struct json j = json_to(x->invocation->out);
 	struct redis_value pay, lines;
 	int64_t payable = 0, sum = 0;
+	struct str currency;
 
 	TRY(redis_admin_value(x->session.redis, pay_key, arena, &pay));
 	TRY(redis_admin_value(x->session.redis, lines_key, arena, &lines));
@@ -383,6 +401,7 @@ static struct rc explain_month(struct explain *x, struct str payee_month)
 		if (str_eq_c(pay.items[i], "payable"))
 			(void)str_to_i64(pay.items[i + 1], &payable);
 	sum = sum_lines(&lines, arena);
+	TRY(explain_currency(x, &currency));
 	if (x->invocation->json) {
 		json_open(&j, '{');
 		json_put_text(&j, "kind", "month");
@@ -394,11 +413,11 @@ static struct rc explain_month(struct explain *x, struct str payee_month)
 		json_open(&j, '[');
 	} else {
 		buf_printf(x->invocation->out,
-		           "%.*s: payable %" PRId64 ", the sum of %u lines: %" PRId64
-		           " (minor units)\n",
-		           STR_ARG(pay_key), payable, lines.count / 2, sum);
+		           "%.*s: payable %.*s %.*s, the sum of %u lines: %.*s\n", STR_ARG(pay_key),
+		           STR_ARG(amount_text(arena, payable, currency)), STR_ARG(currency),
+		           lines.count / 2, STR_ARG(amount_text(arena, sum, currency)));
 	}
-	say_lines(x, &lines, &j);
+	say_lines(x, currency, &lines, &j);
 	if (x->invocation->json) {
 		json_close(&j, ']');
 		json_close(&j, '}');
@@ -431,9 +450,8 @@ static struct rc explain_board(struct explain *x, struct str key, struct str mem
 	str_split(&rest, ':');
 	if (!rest.ptr || !parse_scope(&board, rest))
 		return rc_fail(RC_USAGE, "%.*s: not a key of that form", STR_ARG(key));
-	scope = arena_printf(arena, "%s:%.*s:%.*s",
-	                     str_eq_c(board.id, "teams") ? "team" : "payee", STR_ARG(member),
-	                     STR_ARG(board.period));
+	scope = arena_printf(arena, "%s:%.*s:%.*s", str_eq_c(board.id, "teams") ? "team" : "payee",
+	                     STR_ARG(member), STR_ARG(board.period));
 	held_by = arena_printf(arena, "sales:%.*s", STR_ARG(scope));
 	for (size_t u = 0; u < sizeof(units) / sizeof(units[0]); u++)
 		if (str_eq_c(board.kind, units[u].kind)) {

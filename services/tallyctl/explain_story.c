@@ -257,8 +257,7 @@ static struct rc first_metadata(struct explain *x, int32_t partition, struct cur
 
 	TRY(kafka_cluster_committed(x->session.cluster, x->orders.group, x->orders.topic,
 	                            x->orders.partitions, arena, cursors));
-	if (!cursors[partition].exists ||
-	    !cursor_metadata_parse(cursors[partition].metadata, out))
+	if (!cursors[partition].exists || !cursor_metadata_parse(cursors[partition].metadata, out))
 		return rc_fail(RC_NOT_FOUND,
 		               "%s/%" PRId32 " has no K of ours: run tallyctl topics create or "
 		               "tallyctl repair",
@@ -319,10 +318,10 @@ static struct rc tell(struct telling *t)
 	TRY(first_metadata(x, story->partition, &first));
 	TRY(kafka_cluster_spans(x->session.cluster, x->orders.topic, x->orders.partitions, spans));
 	replay_begin(t->orders, story->partition, &first);
-	replay_begin(x->payees, 0,
-	             &(struct cursor_metadata){
-			     .first_pin = reference_store_newest_end(x->reference),
-			     .first_logic = x->commissions.worker->logic_version });
+	replay_begin(
+		x->payees, 0,
+		&(struct cursor_metadata){ .first_pin = reference_store_newest_end(x->reference),
+	                                   .first_logic = x->commissions.worker->logic_version });
 	if (spans[story->partition].end > spans[story->partition].start)
 		TRY(kafka_cluster_read_span(x->session.cluster, story->topic, story->partition,
 		                            spans[story->partition], take_record, t, &next));
@@ -356,54 +355,83 @@ struct rc story_read(struct explain *x, struct str order_id, struct story *out)
 /* ---- the message ------------------------------------------------------------------ */
 
 struct looking {
-	struct told_commission *told;
+	const struct story *story;
 	struct arena *memory;
 	const char *topic;
 	int32_t partition;
 };
 
+static struct told_commission *told_with_id(const struct story *story, struct str id)
+{
+	for (struct told_commission *c = story->commissions; c; c = c->next)
+		if (str_eq(c->commission.commission_id, id))
+			return c;
+	return NULL;
+}
+
+static bool has_payee(const struct story *story, struct str payee_id)
+{
+	for (const struct told_commission *c = story->commissions; c; c = c->next)
+		if (str_eq(c->credit.payee_id, payee_id))
+			return true;
+	return false;
+}
+
 static void take_message(void *self, const struct message *m)
 {
 	struct looking *l = self;
+	struct told_commission *told;
 	struct envelope envelope;
 	struct arena memory;
 	struct fault fault;
 
-	if (l->told->message.ptr || !str_eq(m->key, l->told->credit.payee_id))
+	if (!has_payee(l->story, m->key))
 		return;
 	arena_init(&memory, 4096);
-	if (envelope_decode(m, STR(""), 0, &memory, &envelope, &fault) &&
-	    str_eq(envelope.event.id, l->told->commission.commission_id)) {
-		l->told->message = arena_printf(l->memory, "%s/%" PRId32 "/%" PRId64, l->topic,
-		                                l->partition, m->offset);
-		l->told->source = arena_str(l->memory, header_text(m, STR("tw-src")));
+	told = envelope_decode(m, STR(""), 0, &memory, &envelope, &fault)
+	               ? told_with_id(l->story, envelope.event.id)
+	               : NULL;
+	if (told && !told->message.ptr) {
+		told->message = arena_printf(l->memory, "%s/%" PRId32 "/%" PRId64, l->topic,
+		                             l->partition, m->offset);
+		told->source = arena_str(l->memory, header_text(m, STR("tw-src")));
 	}
 	arena_release(&memory);
+}
+
+static struct rc ask_for_spans(struct explain *x, const char *topic)
+{
+	struct topic_state state;
+
+	if (x->messages)
+		return OK;
+	TRY(kafka_cluster_topic(x->session.cluster, topic, &state));
+	x->message_partitions = state.exists ? state.partitions : 0;
+	x->messages = arena_alloc(x->session.memory,
+	                          ((size_t)x->message_partitions + 1) * sizeof(*x->messages));
+	if (!state.exists)
+		return OK;
+	return kafka_cluster_spans(x->session.cluster, topic, state.partitions, x->messages);
 }
 
 /* It cannot be older than the event that caused it. */
 struct rc story_find_message(struct explain *x, const struct story *story,
                              struct told_commission *told)
 {
-	struct looking l = { told, x->session.memory,
+	struct looking l = { story, x->session.memory,
 		             connection_topic(x->session.config, "commissions", x->session.memory),
 		             0 };
 	int64_t from, next, end;
-	struct topic_state state;
-	struct log_span *spans;
 
-	(void)story;
-	if (!told->cause)
+	if (!told->cause || told->message.ptr)
 		return OK;
-	TRY(kafka_cluster_topic(x->session.cluster, l.topic, &state));
-	if (!state.exists)
+	TRY(ask_for_spans(x, l.topic));
+	if (!x->message_partitions)
 		return OK;
-	l.partition = hash_partition(told->credit.payee_id, state.partitions);
-	spans = arena_alloc(x->session.memory, (size_t)state.partitions * sizeof(*spans));
-	TRY(kafka_cluster_spans(x->session.cluster, l.topic, state.partitions, spans));
+	l.partition = hash_partition(told->credit.payee_id, x->message_partitions);
+	end = x->messages[l.partition].end;
 	TRY(kafka_cluster_offset_at(x->session.cluster, l.topic, l.partition,
 	                            told->cause->broker_ms, &from));
-	end = spans[l.partition].end;
 	while (!told->message.ptr && from < end) {
 		struct log_span span = { from, from + MESSAGES_A_LOOK < end ? from + MESSAGES_A_LOOK
 			                                                    : end };

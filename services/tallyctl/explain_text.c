@@ -14,7 +14,8 @@
 /* ISO 4217: currencies whose minor unit is not a hundredth. */
 static unsigned decimals_of(struct str currency)
 {
-	static const char whole[] = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF ";
+	static const char whole[] =
+		"BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF ";
 	static const char thousandths[] = "BHD IQD JOD KWD LYD OMR TND ";
 
 	for (size_t i = 0; i + 4 < sizeof(whole); i += 4)
@@ -51,8 +52,8 @@ struct str amount_text(struct arena *arena, int64_t amount_minor, struct str cur
 
 struct str rate_text(struct arena *arena, int64_t rate_ppm)
 {
-	struct str text = arena_printf(arena, "%" PRId64 ".%04" PRId64, rate_ppm / 10000,
-	                               rate_ppm % 10000);
+	struct str text =
+		arena_printf(arena, "%" PRId64 ".%04" PRId64, rate_ppm / 10000, rate_ppm % 10000);
 
 	while (text.ptr[text.len - 1] == '0')
 		text.len--;
@@ -86,14 +87,10 @@ static const char *event_words(struct str type)
 	static const struct {
 		const char *type, *words;
 	} all[] = {
-		{ "order.created", "order" },
-		{ "payment.collected", "payment" },
-		{ "payment.refunded", "refund" },
-		{ "order.delivered", "delivery" },
-		{ "order.cancelled", "cancellation" },
-		{ "subscription.made", "subscription" },
-		{ "contract.signed", "contract" },
-		{ "mortgage.granted", "mortgage" },
+		{ "order.created", "order" },          { "payment.collected", "payment" },
+		{ "payment.refunded", "refund" },      { "order.delivered", "delivery" },
+		{ "order.cancelled", "cancellation" }, { "subscription.made", "subscription" },
+		{ "contract.signed", "contract" },     { "mortgage.granted", "mortgage" },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -123,8 +120,8 @@ static void order_text(const struct story *story, const struct told_commission *
 	const struct order *order = story->order;
 	const struct told_event *created = story->events;
 
-	while (created && !(str_eq_c(created->type, "order.created") &&
-	                    created->told == TOLD_APPLIED))
+	while (created &&
+	       !(str_eq_c(created->type, "order.created") && created->told == TOLD_APPLIED))
 		created = created->next;
 	line(out, "order");
 	buf_put(out, story->order_id);
@@ -148,8 +145,8 @@ static void rate_lines(const struct told_commission *c, struct arena *arena, str
 
 	line(out, "rate");
 	buf_printf(out, "%.*s by plan %.*s version %" PRId64 " for level %" PRId64,
-	           STR_ARG(rate_text(arena, c->commission.rate_ppm)),
-	           STR_ARG(c->credit.plan_id), c->credit.plan_version, c->credit.level);
+	           STR_ARG(rate_text(arena, c->commission.rate_ppm)), STR_ARG(c->credit.plan_id),
+	           c->credit.plan_version, c->credit.level);
 	if (rating.ptr)
 		buf_printf(out, " and rating %.*s", STR_ARG(rating));
 	if (plan && plan->has_valid_from_ms)
@@ -168,15 +165,16 @@ void commission_text(const struct story *story, const struct told_commission *c,
 
 	buf_printf(out, "%.*s %.*s %s %.*s in %.*s  (commission %.*s)\n",
 	           STR_ARG(money(c, arena, m->amount_minor)), STR_ARG(m->currency),
-	           c->credit.refund ? "taken back from" : "earned by",
-	           STR_ARG(m->payee_id), STR_ARG(m->posted_period), STR_ARG(m->commission_id));
+	           c->credit.refund ? "taken back from" : "earned by", STR_ARG(m->payee_id),
+	           STR_ARG(m->posted_period), STR_ARG(m->commission_id));
 	cause_text(c, arena, out);
 	order_text(story, c, arena, out);
 	line(out, "share");
 	buf_printf(out, "%" PRId64 " of %" PRId64 " parts: %.*s before, %.*s after", c->weight,
 	           c->weights, STR_ARG(money(c, arena, c->credit.net_before_minor)),
 	           STR_ARG(money(c, arena, c->credit.net_after_minor)));
-	buf_put(out, c->weight != c->weights ? STR(" (rounded by largest remainder)\n") : STR("\n"));
+	buf_put(out,
+	        c->weight != c->weights ? STR(" (rounded by largest remainder)\n") : STR("\n"));
 	rate_lines(c, arena, out);
 	line(out, "after");
 	buf_printf(out, "%.*s of %.*s = %.*s\n", STR_ARG(rate),
@@ -239,8 +237,7 @@ static void event_text(const struct story *story, const struct told_event *e, st
 	           STR_ARG(e->time_ms ? time_text(arena, e->time_ms) : STR("-")),
 	           STR_ARG(e->id.ptr ? e->id : STR("-")));
 	if (e->has_amount)
-		buf_printf(out, "  %.*s",
-		           STR_ARG(amount_text(arena, e->amount_minor, currency)));
+		buf_printf(out, "  %.*s", STR_ARG(amount_text(arena, e->amount_minor, currency)));
 	buf_printf(out, "  %s", told_words(e->told));
 	if (e->told == TOLD_REFUSED)
 		buf_printf(out, ": %.*s %.*s", STR_ARG(e->reason), STR_ARG(e->path));
@@ -257,7 +254,8 @@ void story_text(const struct story *story, int64_t most, struct arena *arena, st
 	if (story->event_count > most)
 		buf_printf(out, "  ... %" PRId64 " more events\n", story->event_count - most);
 	n = 0;
-	for (const struct told_commission *c = story->commissions; c && n < most; c = c->next, n++) {
+	for (const struct told_commission *c = story->commissions; c && n < most;
+	     c = c->next, n++) {
 		buf_put_char(out, '\n');
 		commission_text(story, c, arena, out);
 	}

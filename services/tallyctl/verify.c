@@ -95,6 +95,12 @@ static void fold_buffer(struct audit *a)
 	arena_clear(&b->memory);
 }
 
+static const char *audit_doing(struct audit *a)
+{
+	snprintf(a->doing, sizeof(a->doing), "folding %s/%" PRId32, a->fleet->topic, a->partition);
+	return a->doing;
+}
+
 static void take_record(void *self, const struct message *m)
 {
 	struct audit *a = self;
@@ -110,7 +116,7 @@ static void take_record(void *self, const struct message *m)
 			                      arena_str(&b->memory, m->headers[i].value) };
 	kept->headers = headers;
 	if (b->count == AUDIT_MESSAGES) {
-		verify_progress(a, "folded", (uint64_t)m->offset, 0);
+		verify_progress(a, audit_doing(a), (uint64_t)m->offset, (uint64_t)a->until);
 		fold_buffer(a);
 	}
 }
@@ -123,6 +129,7 @@ struct rc audit_fold(struct audit *a, int32_t partition, int64_t until)
 	if (until <= a->at[partition])
 		return OK;
 	a->partition = partition;
+	a->until = until;
 	TRY(kafka_cluster_read_span(a->verify->session.cluster, a->fleet->topic, partition, span,
 	                            take_record, a, &next));
 	fold_buffer(a);
@@ -259,9 +266,9 @@ static void take_name(void *self, struct str name)
 	if (names->count == names->room) {
 		size_t room = names->room ? names->room * 2 : 4096;
 
-		names->items = arena_resize(arena, names->items,
-		                            names->room * sizeof(*names->items),
-		                            room * sizeof(*names->items));
+		names->items =
+			arena_resize(arena, names->items, names->room * sizeof(*names->items),
+		                     room * sizeof(*names->items));
 		names->room = room;
 	}
 	names->items[names->count++] = arena_str(arena, name);
@@ -309,8 +316,8 @@ static void say_outcome(const struct verify *v, const struct outcome *o, struct 
 	if (!v->invocation->json) {
 		buf_printf(v->invocation->out,
 		           "%-12s %9" PRIu64 " events folded (%" PRId64
-		           " a second and core), %" PRIu64 " keys, %" PRIu64
-		           " messages, %" PRIu64 " entries compared, %" PRId64 ".%" PRId64 " s\n",
+		           " a second and core), %" PRIu64 " keys, %" PRIu64 " messages, %" PRIu64
+		           " entries compared, %" PRId64 ".%" PRId64 " s\n",
 		           o->worker, o->events, a_second, o->keys, o->messages, o->rows,
 		           o->wall_ms / 1000, o->wall_ms / 100 % 10);
 		return;
@@ -354,8 +361,8 @@ static void difference_json(const struct difference *d, struct json *j)
 
 static void say_differences(const struct verify *v, struct json *j)
 {
-	unsigned listed = (unsigned)(v->count < (uint64_t)v->list_most ? v->count
-	                                                               : (uint64_t)v->list_most);
+	unsigned listed =
+		(unsigned)(v->count < (uint64_t)v->list_most ? v->count : (uint64_t)v->list_most);
 	struct buf *out = v->invocation->out;
 
 	if (v->invocation->json) {

@@ -60,9 +60,11 @@ struct audit {
 	int64_t *at;                   /* the log is folded up to here */
 	struct arena memory;
 	struct intake_buffer buffer;
-	int32_t partition; /* being read */
-	struct rc failed;  /* of a fold inside a read */
-	int64_t fold_ns;   /* CPU time of decoding and folding */
+	int32_t partition;             /* being read */
+	int64_t until;                 /* ... and folded up to there */
+	char doing[300];               /* for progress */
+	struct rc failed;              /* of a fold inside a read */
+	int64_t fold_ns;               /* CPU time of decoding and folding */
 	uint64_t keys, messages, rows; /* compared */
 	struct table derived, values;  /* Redis, verify_redis.c */
 	struct derived *first_derived;

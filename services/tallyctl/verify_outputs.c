@@ -124,8 +124,7 @@ static bool summed_same(const void *item, const void *key)
 {
 	const struct summed *s = item, *k = key;
 
-	return s->output == k->output &&
-	       s->output->row_same(s->made ? s->made : s->found, k->made);
+	return s->output == k->output && s->output->row_same(s->made ? s->made : s->found, k->made);
 }
 
 static void add_row(struct audit *a, const struct output *output, void *row, bool made)
@@ -283,8 +282,8 @@ static void take_found(void *self, const struct message *m)
 	struct reading *r = self;
 	struct audit *a = r->audit;
 	struct source source = source_of(a, m);
-	bool later = source.known &&
-	             source.number > (int64_t)r->at_k[source.partition].output_number;
+	bool later =
+		source.known && source.number > (int64_t)r->at_k[source.partition].output_number;
 
 	if (!source.known && (!r->first || header_text(m, STR("tw-src")).ptr))
 		return;
@@ -368,7 +367,7 @@ static void compare_posted(struct audit *a, const struct posted *p)
 
 	if (p->made == p->found && p->made_digest == p->found_digest)
 		return;
-	d.kind = p->found > p->made ? p->made ? DUPLICATE : EXTRA
+	d.kind = p->found > p->made   ? p->made ? DUPLICATE : EXTRA
 	         : p->found < p->made ? MISSING
 	                              : DIFFERS;
 	if (d.kind == DIFFERS) {
@@ -403,15 +402,18 @@ static void compare_summed(struct audit *a, const struct summed *s)
 	const struct record_type *type = s->output->data;
 	struct str found, made;
 
-	if (s->made && s->found && record_digest(type, s->made, 0) == record_digest(type, s->found, 0))
+	if (s->made && s->found &&
+	    record_digest(type, s->made, 0) == record_digest(type, s->found, 0))
 		return;
 	found = row_text(a, s, s->found);
 	made = row_text(a, s, s->made);
 	verify_differs(a, &(struct difference){
-				  .kind = !s->found ? MISSING : !s->made ? EXTRA : DIFFERS,
+				  .kind = !s->found  ? MISSING
+	                                  : !s->made ? EXTRA
+	                                             : DIFFERS,
 				  .where = arena_printf(&a->memory, "%s%s (a sum)",
-			                                a->verify->session.config->topic_prefix,
-			                                s->output->topic),
+	                                                a->verify->session.config->topic_prefix,
+	                                                s->output->topic),
 				  .found = found,
 				  .made = made,
 				  .cause = arena_printf(&a->memory, "%s", a->fleet->topic),

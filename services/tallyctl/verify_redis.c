@@ -69,8 +69,7 @@ static bool subject_of(const struct worker *w, struct str name, struct subject *
 		}
 	out->ask.form = REDIS_SCORES;
 	return str_starts(name, due) && str_starts(str_from(name, due.len), topic) &&
-	       str_from(name, due.len + topic.len).len > 1 &&
-	       name.ptr[due.len + topic.len] == ':';
+	       str_from(name, due.len + topic.len).len > 1 && name.ptr[due.len + topic.len] == ':';
 }
 
 int verify_owner_of_key(struct str name)
@@ -186,16 +185,15 @@ static void differs(struct audit *a, const struct subject *s, int32_t partition,
 	struct str prefix = str_from_c(a->verify->session.config->redis_prefix);
 	struct arena *arena = &a->memory;
 
-	verify_differs(a, &(struct difference){
-				  .kind = kind,
-				  .where = arena_join(arena,
-			                              (struct str[]){ prefix, s->ask.name }, 2),
-				  .field = field,
-				  .found = found,
-				  .made = made,
-				  .cause = partition >= 0 ? audit_shard(a, partition)
-			                                  : str_of(NULL, 0),
-			  });
+	verify_differs(
+		a, &(struct difference){
+			   .kind = kind,
+			   .where = arena_join(arena, (struct str[]){ prefix, s->ask.name }, 2),
+			   .field = field,
+			   .found = found,
+			   .made = made,
+			   .cause = partition >= 0 ? audit_shard(a, partition) : str_of(NULL, 0),
+		   });
 }
 
 /* The part around the first byte that differs. */
@@ -251,8 +249,8 @@ static void compare_figures(struct audit *a, const struct subject *s, int32_t pa
 	for (unsigned f = 0; cell && f < type->field_count; f++) {
 		int64_t number = *(const int64_t *)(const void *)((const char *)cell->record +
 		                                                  type->fields[f].offset);
-		struct str made = number ? str_of(text, i64_to_text(number, text))
-		                         : str_of(NULL, 0);
+		struct str made =
+			number ? str_of(text, i64_to_text(number, text)) : str_of(NULL, 0);
 		struct str found = pair_value(value, type->fields[f].name);
 
 		if (made.ptr != found.ptr && (!made.ptr || !found.ptr || !str_eq(made, found)))
@@ -297,8 +295,7 @@ static void compare_derived(struct audit *a, const struct subject *s,
 
 		met += entry && entry->value.ptr;
 		compare_text(a, s, entry ? entry->partition : -1, one ? str_of(NULL, 0) : name,
-		             value->items[i + step - 1],
-		             entry ? entry->value : str_of(NULL, 0));
+		             value->items[i + step - 1], entry ? entry->value : str_of(NULL, 0));
 	}
 	if (!key || met == key->count)
 		return;
@@ -386,8 +383,8 @@ static void add_entity(void *self, int32_t partition, const struct cell *cell)
 	struct subjects *all = self;
 
 	(void)partition;
-	add_subject(all, arena_join(&all->names,
-	                            (struct str[]){ cell->entity->prefix, cell->id }, 2));
+	add_subject(all,
+	            arena_join(&all->names, (struct str[]){ cell->entity->prefix, cell->id }, 2));
 }
 
 static bool is_made(struct audit *a, struct str name)

@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import random
 import re
+import subprocess
 from collections import Counter
 
 import ladder as ladders
 import oracle
-from rig import Place, kafka
+from rig import Place, kafka, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must, seed
 from rig.workers import Fleet, tallyctl
@@ -24,6 +25,7 @@ from rig.workers import Fleet, tallyctl
 EVENTS = 20000
 RATE = 4000
 SAMPLES = 12
+ORDERS = 1500  # of the made-up company
 DATA, NOT_FOUND, USAGE = 65, 66, 64
 LEAST_A_CORE = 20000  # events/s; far below the figure, which `make bench` prints
 
@@ -203,7 +205,7 @@ def falsify(place: Place) -> list[tuple[str, str, str | None]]:
 def emit_again(place: Place) -> tuple[str, str, str | None]:
     """One commission a second time, as a worker would that forgot that it had emitted it."""
     topic = place.topic("commissions")
-    first = next(iter(kafka.read(place.brokers, topic)))
+    first = list(kafka.read(place.brokers, topic))[0]
     headers = tuple((name, first.header(name)) for name in ("tw-src", "tw-seq"))
     kafka.send(place.brokers, topic, [kafka.Message(first.key, first.value, headers,
                                                     first.partition)])
@@ -241,6 +243,47 @@ def must_name_what_is_wrong(stage: Stage, place: Place) -> None:
     stage.say(f"{len(wrong)} falsehoods are named, and nothing else")
 
 
+# ---- a company with everything ------------------------------------------------------------
+
+def must_be_equal_with_everything(stage: Stage) -> None:
+    """Boards, timers, what is refused, waits or comes twice: the made-up company of tallyctl gen."""
+    place, events = stage.place(), stage.folder / "company.tsv"
+    tallyctl(place, "gen", "--orders", str(ORDERS), "--faults", "30", "--out", str(events))
+    tallyctl(place, "topics", "create", "--partitions", "3", "--reference",
+             f"{events}.reference.json")
+    with Fleet(place, stage.logs, settings=ladders.SOON) as fleet:
+        subprocess.run([program("produce"), "--brokers", place.brokers, "--topic",
+                        place.topic("orders"), str(events)], check=True, capture_output=True)
+        fleet.settle(ladders.SETTLE_S)
+        workers = must_be_equal(place, "the made-up company")
+    must(workers["orders"]["messages"] > 50, f"few dead letters: {workers}")
+    must_explain_boards(place)
+    refused = [record for record in kafka.read(place.brokers, place.topic("orders.dlq"))
+               if record.header("tw-reason") == "payee_unknown"]
+    told = json.loads(tallyctl(place, "explain", refused[0].key, "--json").stdout)["order"]
+    must(told["events"][0]["told"] == "refused" and
+         told["events"][0]["reason"] == "payee_unknown", f"{told}")
+    with Redis(place.redis_url) as redis:
+        board = redis.keys(f"{place.redis_prefix}board:collected:team:*")[0]
+        redis.command("ZADD", board, 1, "nobody")
+    status, answer = verify(place)
+    found = [(d["kind"], d["where"], d["field"]) for d in answer["differences"]]
+    must(status == DATA and found == [("extra", board, "nobody")], f"{found}")
+    stage.say("a company with boards, timers and refusals is equal too")
+
+
+def must_explain_boards(place: Place) -> None:
+    """The sum of the rows is the member's score, in the company and in a unit."""
+    with Redis(place.redis_url) as redis:
+        for pattern in ("company:all:2026-03", "company:teams:2026-02", "team:*:2026-02",
+                        "region:*:2026-01"):
+            board = redis.keys(f"{place.redis_prefix}board:collected:{pattern}")[0]
+            member, score = redis.command("ZREVRANGE", board, 0, 0, "WITHSCORES")
+            answer = json.loads(tallyctl(place, "explain", board, member, "--json").stdout)
+            must(answer["redis_agrees"] and answer["sum"]["collected"] == int(score),
+                 f"{board} {member} {score}: {answer['sum']}")
+
+
 def test() -> None:
     random.seed(seed())
     with Stage("explain") as stage:
@@ -261,6 +304,7 @@ def test() -> None:
         must_explain_figures(place, work)
         must_know_no_more(place)
         must_name_what_is_wrong(stage, place)
+        must_be_equal_with_everything(stage)
 
 
 if __name__ == "__main__":
