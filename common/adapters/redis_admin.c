@@ -307,6 +307,53 @@ struct rc redis_admin_scan(struct redis_admin *admin, void (*each)(void *self, s
 	return rc;
 }
 
+/* ---- writing -------------------------------------------------------------- */
+
+static void append_pair(struct redis_admin *admin, const struct write *w, const struct pair *pair)
+{
+	bool removed = !pair->value.ptr;
+	struct command command;
+
+	buf_clear(&admin->commands);
+	command_begin(&command, &admin->commands);
+	command_add(&command, w->kind == WRITE_VALUE    ? STR("SET")
+	                      : w->kind == WRITE_FIELDS ? removed ? STR("HDEL") : STR("HSET")
+	                      : removed                 ? STR("ZREM")
+	                                                : STR("ZADD"));
+	command_add_joined(&command, admin->connection.options->prefix, w->key, STR(""));
+	if (w->kind == WRITE_VALUE) {
+		command_add(&command, pair->value);
+	} else if (removed) {
+		command_add(&command, pair->name);
+	} else {
+		command_add(&command, w->kind == WRITE_FIELDS ? pair->name : pair->value);
+		command_add(&command, w->kind == WRITE_FIELDS ? pair->value : pair->name);
+	}
+	command_end(&command);
+	redis_connection_append(&admin->connection, command_text(&command));
+}
+
+struct rc redis_admin_write(struct redis_admin *admin, const struct write *writes, unsigned count)
+{
+	unsigned sent = 0;
+	struct rc rc = OK;
+
+	TRY(redis_connection_open(&admin->connection));
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned n = 0; n < writes[i].pair_count; n++, sent++)
+			append_pair(admin, &writes[i], &writes[i].pairs[n]);
+	TRY(redis_connection_send(&admin->connection));
+	for (unsigned i = 0; i < sent; i++) {
+		redisReply *reply = NULL;
+
+		TRY(redis_connection_receive(&admin->connection, &reply));
+		if (reply->type == REDIS_REPLY_ERROR)
+			rc = rc_fail(RC_UNAVAILABLE, "Redis: %s", reply->str);
+		freeReplyObject(reply);
+	}
+	return rc;
+}
+
 struct rc redis_admin_probe(struct redis_admin *admin)
 {
 	struct command command;

@@ -5,7 +5,8 @@
  *
  * One blocking connection, opened by the first question and again after trouble.
  * Failures are RC_UNAVAILABLE or RC_REFUSED with words for a person. Nothing here
- * writes but the function library, where it is missing. Not thread-safe.
+ * writes but redis_admin_write(), and the function library where it is missing. Not
+ * thread-safe.
  */
 #ifndef TALLY_ADAPTERS_REDIS_ADMIN_H
 #define TALLY_ADAPTERS_REDIS_ADMIN_H
@@ -53,6 +54,8 @@ struct rc redis_admin_read(struct redis_admin *, struct str topic, int32_t parti
 /* Calls for every key with the prefix, its name without it; some may come more than once. */
 struct rc redis_admin_scan(struct redis_admin *, void (*each)(void *self, struct str name),
                            void *self);
+/* Writes values one after the other, in no transaction: for keys that no worker owns. */
+struct rc redis_admin_write(struct redis_admin *, const struct write *, unsigned count);
 /* Is it there, fit for the product, and the one that takes writes? */
 struct rc redis_admin_probe(struct redis_admin *);
 

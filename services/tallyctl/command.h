@@ -57,6 +57,7 @@ struct rc command_gen(struct invocation *);
 struct rc command_describe(struct invocation *);
 struct rc command_key(struct invocation *);
 struct rc command_explain(struct invocation *);
+struct rc command_replay(struct invocation *);
 struct rc command_verify(struct invocation *);
 struct rc command_validate(struct invocation *);
 struct rc command_logic_advance(struct invocation *);

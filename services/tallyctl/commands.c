@@ -96,6 +96,13 @@ static const struct flag verify_flags[] = {
 	NO_FLAGS,
 };
 
+static const struct flag replay_flags[] = {
+	{ "--until", "WHAT", "an instant (RFC 3339), or TOPIC/PARTITION=OFFSET,..." },
+	{ "--prefix", "PREFIX", "of the keys to be written; no key has it yet" },
+	{ "--worker", "NAME", "only this worker" },
+	NO_FLAGS,
+};
+
 static const struct flag no_flags[] = { NO_FLAGS };
 
 const struct command commands[] = {
@@ -117,6 +124,8 @@ const struct command commands[] = {
 	  explain_flags, command_explain },
 	{ "verify", "", "is Redis, and what was put out, what the logs make?", verify_flags,
 	  command_verify },
+	{ "replay", "", "write the figures as they were at a time or place, under another prefix",
+	  replay_flags, command_replay },
 	{ "validate", "FILE...",
 	  "would the workers take these events? JSON lines, key<TAB>JSON, or JSON", no_flags,
 	  command_validate },

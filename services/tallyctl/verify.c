@@ -61,8 +61,8 @@ void verify_progress(struct audit *a, const char *doing, uint64_t done, uint64_t
 	if (now_ms - v->said_ms < PROGRESS_MS)
 		return;
 	v->said_ms = now_ms;
-	fprintf(stderr, "verify: %s: %s: %" PRIu64 " of %" PRIu64 ", %" PRIu64 " differences\n",
-	        a->fleet->worker->name, doing, done, all, v->count);
+	fprintf(stderr, "%s: %s: %s: %" PRIu64 " of %" PRIu64 ", %" PRIu64 " differences\n",
+	        v->name, a->fleet->worker->name, doing, done, all, v->count);
 }
 
 struct str audit_shard(struct audit *a, int32_t partition)
@@ -139,7 +139,7 @@ struct rc audit_fold(struct audit *a, int32_t partition, int64_t until)
 	return OK;
 }
 
-static struct rc read_reference(void *audit, struct reference_store *store)
+struct rc audit_read_reference(void *audit, struct reference_store *store)
 {
 	struct audit *a = audit;
 
@@ -148,7 +148,7 @@ static struct rc read_reference(void *audit, struct reference_store *store)
 
 /* ---- one worker ------------------------------------------------------------------ */
 
-static struct rc read_cursors(struct audit *a, struct committed *cursors, struct cursor_metadata *k)
+struct rc audit_cursors(struct audit *a, struct committed *cursors, struct cursor_metadata *k)
 {
 	const struct fleet *f = a->fleet;
 
@@ -163,7 +163,7 @@ static struct rc read_cursors(struct audit *a, struct committed *cursors, struct
 	return OK;
 }
 
-static struct rc begin(struct audit *a, struct log_span *spans)
+struct rc audit_begin(struct audit *a, const struct replay_sink *sink, struct log_span *spans)
 {
 	struct verify *v = a->verify;
 	struct replay_options how = {
@@ -172,11 +172,10 @@ static struct rc begin(struct audit *a, struct log_span *spans)
 		.partitions = a->fleet->partitions,
 		.batch_records = BATCH_RECORDS,
 	};
-	struct replay_sink sink = { a, audit_take_output, audit_take_write, read_reference };
 
-	TRY(read_reference(a, v->reference));
+	TRY(reference_read(&v->session, v->reference));
 	TRY(kafka_cluster_spans(v->session.cluster, a->fleet->topic, a->fleet->partitions, spans));
-	a->replay = replay_new(a->fleet->worker, &how, v->reference, &sink);
+	a->replay = replay_new(a->fleet->worker, &how, v->reference, sink);
 	for (int32_t p = 0; p < a->fleet->partitions; p++) {
 		a->at[p] = a->first[p].origin;
 		if (spans[p].start > a->at[p])
@@ -214,19 +213,20 @@ static struct rc audit(struct audit *a)
 	struct committed *cursors = arena_alloc(&a->memory, count * sizeof(*cursors));
 	struct log_span *spans = arena_alloc(&a->memory, count * sizeof(*spans));
 	struct cursor_metadata *at_k = arena_zalloc(&a->memory, count * sizeof(*at_k));
+	struct replay_sink sink = { a, audit_take_output, audit_take_write, audit_read_reference };
 
-	TRY(read_cursors(a, cursors, a->first));
-	TRY(begin(a, spans));
+	TRY(audit_cursors(a, cursors, a->first));
+	TRY(audit_begin(a, &sink, spans));
 	TRY(fold_to_redis(a));
 	TRY(audit_compare_redis(a));
-	TRY(read_cursors(a, cursors, at_k));
+	TRY(audit_cursors(a, cursors, at_k));
 	for (int32_t p = 0; p < a->fleet->partitions; p++)
 		TRY(audit_fold(a, p, cursors[p].offset));
 	return audit_compare_outputs(a, at_k);
 }
 
-static void audit_init(struct audit *a, struct verify *v, const struct fleet *fleet,
-                       const struct names *names)
+void audit_init(struct audit *a, struct verify *v, const struct fleet *fleet,
+                const struct names *names)
 {
 	size_t count = (size_t)fleet->partitions;
 
@@ -238,7 +238,7 @@ static void audit_init(struct audit *a, struct verify *v, const struct fleet *fl
 	a->sums = arena_zalloc(&a->memory, sizeof(*a->sums));
 }
 
-static void audit_release(struct audit *a)
+void audit_release(struct audit *a)
 {
 	replay_free(a->replay);
 	table_release(&a->derived);
@@ -448,6 +448,7 @@ struct rc command_verify(struct invocation *invocation)
 	struct rc rc;
 
 	v->invocation = invocation;
+	v->name = "verify";
 	v->reference = reference_store_new();
 	rc = verify(v);
 	if (!rc_ok(rc))

@@ -32,6 +32,7 @@ struct names {
 
 struct verify {
 	struct invocation *invocation;
+	const char *name; /* of the command, for progress */
 	struct session session;
 	struct reference_store *reference;
 	int64_t list_most;
@@ -73,6 +74,15 @@ struct audit {
 	struct table *sums; /* one an output */
 	struct summed *first_summed;
 };
+
+/* The parts of a run that tallyctl replay has too. names: of the worker's keys in Redis, or NULL. */
+void audit_init(struct audit *, struct verify *, const struct fleet *, const struct names *);
+void audit_release(struct audit *);
+/* K of every shard and its metadata; RC_NOT_FOUND where one has none of ours. */
+struct rc audit_cursors(struct audit *, struct committed *, struct cursor_metadata *);
+/* Makes the replay with each shard at its origin, by a->first; spans: of the log. */
+struct rc audit_begin(struct audit *, const struct replay_sink *, struct log_span *spans);
+struct rc audit_read_reference(void *audit, struct reference_store *);
 
 /* Notes a difference; texts are copied and cut. */
 void verify_differs(struct audit *, const struct difference *);

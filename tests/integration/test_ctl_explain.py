@@ -13,8 +13,11 @@ import json
 import random
 import re
 import subprocess
+import time
 from collections import Counter
+from datetime import datetime, timezone
 
+import ctl
 import ladder as ladders
 import oracle
 from rig import Place, kafka, program
@@ -26,7 +29,7 @@ EVENTS = 20000
 RATE = 4000
 SAMPLES = 12
 ORDERS = 1500  # of the made-up company
-DATA, NOT_FOUND, USAGE = 65, 66, 64
+DATA, NOT_FOUND, USAGE, REFUSED = 65, 66, 64, 77
 LEAST_A_CORE = 20000  # events/s; far below the figure, which `make bench` prints
 
 
@@ -246,16 +249,20 @@ def must_name_what_is_wrong(stage: Stage, place: Place) -> None:
 # ---- a company with everything ------------------------------------------------------------
 
 def must_be_equal_with_everything(stage: Stage) -> None:
-    """Boards, timers, what is refused, waits or comes twice: the made-up company of tallyctl gen."""
+    """Boards, timers, what is refused, waits or comes twice: the company of tallyctl gen."""
     place, events = stage.place(), stage.folder / "company.tsv"
     tallyctl(place, "gen", "--orders", str(ORDERS), "--faults", "30", "--out", str(events))
     tallyctl(place, "topics", "create", "--partitions", "3", "--reference",
              f"{events}.reference.json")
+    lines = events.read_bytes().splitlines(keepends=True)
     with Fleet(place, stage.logs, settings=ladders.SOON) as fleet:
-        subprocess.run([program("produce"), "--brokers", place.brokers, "--topic",
-                        place.topic("orders"), str(events)], check=True, capture_output=True)
-        fleet.settle(ladders.SETTLE_S)
+        produce(place, fleet, lines[:len(lines) // 2])
+        half, until = content(place, place.redis_prefix), instant()
+        ends = {row["topic"] + f"/{row['partition']}": row["output_cursor"]
+                for row in ctl.answer(place, "lag")["partitions"]}
+        produce(place, fleet, lines[len(lines) // 2:])
         workers = must_be_equal(place, "the made-up company")
+    must_replay(stage, place, half, until, ends)
     must(workers["orders"]["messages"] > 50, f"few dead letters: {workers}")
     must_explain_boards(place)
     refused = [record for record in kafka.read(place.brokers, place.topic("orders.dlq"))
@@ -270,6 +277,58 @@ def must_be_equal_with_everything(stage: Stage) -> None:
     found = [(d["kind"], d["where"], d["field"]) for d in answer["differences"]]
     must(status == DATA and found == [("extra", board, "nobody")], f"{found}")
     stage.say("a company with boards, timers and refusals is equal too")
+
+
+def produce(place: Place, fleet: Fleet, lines: list[bytes]) -> None:
+    subprocess.run([program("produce"), "--brokers", place.brokers, "--topic",
+                    place.topic("orders"), "-"], input=b"".join(lines), check=True,
+                   capture_output=True)
+    fleet.settle(ladders.SETTLE_S)
+
+
+def instant() -> str:
+    """Now, after all that has happened and before all that will."""
+    time.sleep(0.1)
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    time.sleep(0.1)
+    return now.replace("+00:00", "Z")
+
+
+def content(place: Place, prefix: str) -> dict:
+    """What people read under a prefix."""
+    own = tuple(prefix + word for word in ("meta:", "asof:", "due:"))
+    with Redis(place.redis_url) as redis:
+        found = redis.dump(leave_out=own, pattern=f"{prefix}*")
+    return {key[len(prefix):]: value for key, value in found.items()}
+
+
+# contract: ctl.replay
+def must_replay(stage: Stage, place: Place, half: dict, until: str, ends: dict) -> None:
+    """The figures of then, by the time and by the offsets, beside those of now."""
+    now = content(place, place.redis_prefix)
+    must(half and half != now, "the second half changed nothing")
+    for name, what in (("time", until), ("offsets", ",".join(
+            f"{shard}={offset}" for shard, offset in ends.items()))):
+        prefix = f"scratch-{place.redis_prefix}{name}:"
+        try:
+            tallyctl(place, "replay", "--until", what, "--prefix", prefix)
+            found = content(place, prefix)
+            must(found == half, f"until {what}: {len(found)} keys, not {len(half)}: " + str(
+                [key for key in {*half, *found} if half.get(key) != found.get(key)][:5]))
+            done = tallyctl(place, "replay", "--until", what, "--prefix", prefix, check=False)
+            must(done.returncode == REFUSED and "already" in done.stderr, f"{done}")
+        finally:
+            with Redis(place.redis_url) as redis:
+                for _ in redis.many(("UNLINK", key) for key in redis.keys(f"{prefix}*")):
+                    pass
+    must(content(place, place.redis_prefix) == now, "a replay changed the workers' keys")
+    for words in (("--prefix", "x:"), ("--until", "then", "--prefix", "x:"), ("--until", until),
+                  ("--until", until, "--prefix", place.redis_prefix + "x:"),
+                  ("--until", "nowhere/0=1", "--prefix", "x:"),
+                  ("--until", until, "--prefix", "sales:")):
+        done = tallyctl(place, "replay", *words, check=False)
+        must(done.returncode == USAGE, f"replay {words}: {done}")
+    stage.say("a replay until then gives the figures of then")
 
 
 def must_explain_boards(place: Place) -> None:

@@ -108,8 +108,8 @@ static const struct story story = { .order_id = STR_INIT("o-1"),
 	                            .topic = "orders",
 	                            .order = &order };
 
-/* 3/7 of 10,000.00 is 4,285.714, which gets the odd fen, of 25,000.01 it is 10,714.29; 3.25 % of them
- * 139.29 and 348.21. */
+/* 3/7 of 10,000.00 is 4,285.714, which gets the odd fen, of 25,000.01 it is 10,714.29; 3.25 % of
+ * them 139.29 and 348.21. */
 static void a_payment_is_explained_in_numbers(void **state)
 {
 	struct told_commission c = told(1000000, 2500001, false);

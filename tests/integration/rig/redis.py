@@ -95,11 +95,12 @@ class Redis:
         for flat in self.many(("HGETALL", key) for key in keys):
             yield dict(zip(flat[::2], flat[1::2]))
 
-    def dump(self, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Every key's whole content by name, but keys that begin with one of leave_out."""
+    def dump(self, leave_out: tuple[str, ...] = (), pattern: str = "*") -> dict[str, Any]:
+        """The whole content by name of all keys like the pattern, but those that begin with one of
+        leave_out."""
         read = {"string": ("GET",), "hash": ("HGETALL",), "set": ("SMEMBERS",),
                 "zset": ("ZRANGE", 0, -1, "WITHSCORES"), "list": ("LRANGE", 0, -1)}
-        keys = [key for key in self.keys("*") if not key.startswith(leave_out)]
+        keys = [key for key in self.keys(pattern) if not key.startswith(leave_out)]
         kinds = list(self.many(("TYPE", key) for key in keys))
         commands = ((read[kind][0], key) + read[kind][1:] for key, kind in zip(keys, kinds))
         content: dict[str, Any] = {}
