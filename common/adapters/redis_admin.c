@@ -318,7 +318,7 @@ static void append_pair(struct redis_admin *admin, const struct write *w, const 
 	command_begin(&command, &admin->commands);
 	command_add(&command, w->kind == WRITE_VALUE    ? STR("SET")
 	                      : w->kind == WRITE_FIELDS ? removed ? STR("HDEL") : STR("HSET")
-	                      : removed                 ? STR("ZREM")
+	                      : removed ? STR("ZREM")
 	                                                : STR("ZADD"));
 	command_add_joined(&command, admin->connection.options->prefix, w->key, STR(""));
 	if (w->kind == WRITE_VALUE) {

@@ -21,6 +21,7 @@
 #define LIST 20
 #define BATCH_RECORDS 8192
 #define PROGRESS_MS 1000
+#define BEGIN_MS 5000
 #define TEXT_MOST 400
 
 /* ---- differences and progress ------------------------------------------------ */
@@ -188,22 +189,62 @@ struct rc audit_begin(struct audit *a, const struct replay_sink *sink, struct lo
 	return OK;
 }
 
-static struct rc fold_to_redis(struct audit *a)
+/* A shard that has begun writes R within a moment. */
+static struct rc read_metas(struct audit *a, const struct committed *cursors, struct meta_row *out)
+{
+	const struct fleet *f = a->fleet;
+	int64_t until_ms = progress_now_ms() + BEGIN_MS;
+	bool waits;
+
+	do {
+		waits = false;
+		TRY(redis_admin_metas(a->verify->session.redis, str_from_c(f->worker->topic),
+		                      f->partitions, out));
+		for (int32_t p = 0; p < f->partitions; p++)
+			waits |= !out[p].exists && cursors[p].offset > a->first[p].origin;
+	} while (waits && progress_wait(until_ms));
+	return OK;
+}
+
+static void differs_without_cursor(struct audit *a, int32_t partition, int64_t output_cursor)
+{
+	struct arena *arena = &a->memory;
+	const char *prefix = a->verify->session.config->redis_prefix;
+
+	verify_differs(
+		a,
+		&(struct difference){
+			.kind = MISSING,
+			.where = arena_printf(arena, "%smeta:%s:%" PRId32, prefix,
+	                                      a->fleet->worker->topic, partition),
+			.field = STR("cursor"),
+			.made = arena_printf(arena, "R, up to %" PRId64 " at most", output_cursor),
+			.cause = arena_printf(arena, "%s/%" PRId32, a->fleet->topic, partition),
+		});
+}
+
+/* *whole: Redis has R of every shard, so its keys can be compared. */
+static struct rc fold_to_redis(struct audit *a, const struct committed *cursors, bool *whole)
 {
 	const struct fleet *f = a->fleet;
 	struct meta_row *metas = arena_alloc(&a->memory, (size_t)f->partitions * sizeof(*metas));
 
-	TRY(redis_admin_metas(a->verify->session.redis, str_from_c(f->worker->topic), f->partitions,
-	                      metas));
+	*whole = true;
+	TRY(read_metas(a, cursors, metas));
 	for (int32_t p = 0; p < f->partitions; p++) {
 		if (metas[p].torn)
 			return rc_fail(RC_TRY_AGAIN,
 			               "%s/%" PRId32 " is being rebuilt: verify it when it is "
 			               "running again",
 			               f->topic, p);
+		if (!metas[p].exists && cursors[p].offset > a->first[p].origin) {
+			differs_without_cursor(a, p, cursors[p].offset);
+			*whole = false;
+		}
+	}
+	for (int32_t p = 0; *whole && p < f->partitions; p++)
 		if (metas[p].exists)
 			TRY(audit_fold(a, p, metas[p].cursor));
-	}
 	return OK;
 }
 
@@ -215,10 +256,13 @@ static struct rc audit(struct audit *a)
 	struct cursor_metadata *at_k = arena_zalloc(&a->memory, count * sizeof(*at_k));
 	struct replay_sink sink = { a, audit_take_output, audit_take_write, audit_read_reference };
 
+	bool whole;
+
 	TRY(audit_cursors(a, cursors, a->first));
 	TRY(audit_begin(a, &sink, spans));
-	TRY(fold_to_redis(a));
-	TRY(audit_compare_redis(a));
+	TRY(fold_to_redis(a, cursors, &whole));
+	if (whole)
+		TRY(audit_compare_redis(a));
 	TRY(audit_cursors(a, cursors, at_k));
 	for (int32_t p = 0; p < a->fleet->partitions; p++)
 		TRY(audit_fold(a, p, cursors[p].offset));

@@ -75,7 +75,7 @@ struct audit {
 	struct summed *first_summed;
 };
 
-/* The parts of a run that tallyctl replay has too. names: of the worker's keys in Redis, or NULL. */
+/* The parts of a run that replay has too. names: of the worker's keys in Redis, or NULL. */
 void audit_init(struct audit *, struct verify *, const struct fleet *, const struct names *);
 void audit_release(struct audit *);
 /* K of every shard and its metadata; RC_NOT_FOUND where one has none of ours. */
