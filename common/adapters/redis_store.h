@@ -27,6 +27,7 @@ struct redis_options {
 	struct str topic;               /* the input topic, as it stands in meta:, asof:, due: */
 	int64_t connect_timeout_ms;     /* 1000 */
 	int64_t command_timeout_ms;     /* 5000 */
+	bool reads_only;                /* nothing is checked or loaded that only writers need */
 };
 /* Fills in the numbers. */
 void redis_options_default(struct redis_options *);
