@@ -23,6 +23,7 @@
 
 #define FILE_BYTES_MOST (1 << 20)
 #define SECRET_BYTES_MOST 4096
+#define TOKEN_BYTES_LEAST 16
 
 struct loading {
 	struct config *config;
@@ -398,6 +399,23 @@ static void check_redis(struct loading *l)
 		            &config->redis_password);
 }
 
+/* A token that is short can be guessed. */
+static void check_token(struct loading *l)
+{
+	struct config *config = l->config;
+	const char *from = from_of(config, "http.token.file");
+
+	config->http_token = "";
+	if (!config->http_token_file[0] || access(config->http_token_file, R_OK) != 0 ||
+	    !read_secret(l, config->http_token_file, from, &config->http_token))
+		return;
+	if (strlen(config->http_token) < TOKEN_BYTES_LEAST)
+		fault(l,
+		      "%s: http.token.file: a token has %d characters at least; "
+		      "openssl rand -hex 32 makes one",
+		      from, TOKEN_BYTES_LEAST);
+}
+
 /* kafka.sasl.password.file: librdkafka knows no such property, so we read it for the one it has. */
 static bool is_secret_file(const struct kafka_property *property)
 {
@@ -460,6 +478,7 @@ static void check_together(struct loading *l)
 		      from_of(config, "flush.interval.max.ms"), config->flush_interval_max_ms,
 		      config->flush_interval_ms);
 	check_http(l);
+	check_token(l);
 	check_redis(l);
 	check_kafka(l);
 }

@@ -43,7 +43,7 @@ struct config {
 	const char *redis_tls_ca_file, *redis_tls_cert_file, *redis_tls_key_file,
 		*redis_tls_server_name;
 	int64_t redis_connect_timeout_ms, redis_timeout_ms;
-	const char *http_address;
+	const char *http_address, *http_token_file;
 	int log_level;  /* enum log_level */
 	int log_format; /* enum log_format */
 	int64_t drain_timeout_ms, flush_interval_ms, flush_interval_max_ms, txn_interval_min_ms,
@@ -54,6 +54,7 @@ struct config {
 	enum http_where http_where;
 	const char *http_host;
 	uint16_t http_port;
+	const char *http_token; /* of http.token.file; "" */
 
 	struct kafka_property kafka[CONFIG_KAFKA_MOST];      /* as given; names without "kafka." */
 	struct kafka_property kafka_used[CONFIG_KAFKA_MOST]; /* secrets read from their files */

@@ -59,6 +59,9 @@ const struct option options[] = {
 	  "Where /livez, /readyz, /metrics and /shards are served: host:port, or off. auto: "
 	  "127.0.0.1 "
 	  "with the worker's own port, or any free one where that is taken." },
+	{ "http.token.file", OPTION_FILE, AT(http_token_file), 0, 4096, NULL, "",
+	  "tally-dashboard: a file that holds the bearer token that every request must carry; "
+	  "needed where http.address serves other machines." },
 	{ "log.level", OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warn|error", "info",
 	  "The least important lines that are written." },
 	{ "log.format", OPTION_CHOICE, AT(log_format), 0, 0, "logfmt|json", "logfmt",
