@@ -89,6 +89,22 @@ function(tally_tallyctl)
   endif()
 endfunction()
 
+# services/dashboard: all but main.c is a library, for its tests; the page's files are in it.
+function(tally_dashboard)
+  set(sources "")
+  file(GLOB files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/services/dashboard/page/*")
+  foreach(file IN LISTS files)
+    get_filename_component(name "${file}" NAME)
+    string(REPLACE "." "_" name "page_${name}")
+    file(RELATIVE_PATH path "${CMAKE_SOURCE_DIR}" "${file}")
+    tally_embed(${name} ${path} services/dashboard/page.h)
+    list(APPEND sources "${TALLY_GENERATED}/${name}.c")
+  endforeach()
+  tally_library(tally_dashboard FOLDERS services/dashboard SOURCES ${sources}
+                LINKS tally_host tally_services)
+  tally_program(tally-dashboard "${CMAKE_SOURCE_DIR}/services/dashboard/main.c")
+endfunction()
+
 # bench/NAME.c is the program bin/NAME.
 function(tally_benches)
   file(GLOB benches CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bench/*.c")

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function a view: asks, and returns the nodes that show the answer. Texts from data become
+// text nodes only, never markup.
+import { lines as chart } from "./chart.js";
+import * as f from "./format.js";
+import { ask, askOrNull, path } from "./source.js";
+import { word } from "./words.js";
+
+const MAIN = ["orders", "order_amount", "collected", "refunded", "commission"];
+const SUMS = ["orders", "order_amount", "signed_amount", "collected", "refunded", "commission"];
+const PAY = ["accrued", "clawed_back", "held", "payable", "settled"];
+
+export function node(name, attributes = {}, ...children) {
+	const made = document.createElement(name);
+	for (const [key, value] of Object.entries(attributes))
+		if (value !== undefined && value !== null)
+			made.setAttribute(key, value);
+	made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+	return made;
+}
+
+const link = (text, ...parts) => node("a", { href: `#/${path(...parts)}` }, text);
+const title = (text) => node("h1", {}, text);
+
+export function asof(answer) {
+	const seen = Object.values(answer.asof ?? {}).map((one) => one.watermark).filter(Boolean).sort();
+	const rebuilding = Object.entries(answer.asof ?? {}).filter(([, one]) => one.rebuilding)
+		.map(([topic, one]) => `${topic}: ${one.rebuilding}/${one.partitions}`);
+	return [node("p", { class: "asof" }, `${word("asof")} ${f.instant(seen.at(-1))}`),
+		rebuilding.length ? node("p", { class: "warn" }, word("tooLow", rebuilding.join(", "))) : null];
+}
+
+// columns: [{ head, cell(row), number }]
+function table(caption, columns, rows) {
+	const cells = (row) => columns.map((column, at) => node(at === 0 ? "th" : "td",
+		{ class: column.number ? "n" : null, scope: at === 0 ? "row" : null }, column.cell(row)));
+	return node("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+		node("table", {}, node("caption", {}, caption),
+			node("thead", {}, node("tr", {}, columns.map((column) =>
+				node("th", { scope: "col", class: column.number ? "n" : null }, column.head)))),
+			node("tbody", {}, rows.map((row) => node("tr", {}, cells(row))))));
+}
+
+const sums = (names = SUMS) => names.map((name) => ({ head: word(name), number: true,
+	cell: (row) => f.figure(name, row.figures[name]) }));
+
+function card(name, value, comparisons = []) {
+	return node("dl", { class: "card" }, node("dt", {}, word(name)),
+		node("dd", { class: "value" }, f.figure(name, value)),
+		comparisons.map(([words, then]) => {
+			const { text, way } = f.against(value ?? 0, then);
+			return node("dd", { class: "against" }, node("span", { class: way }, text),
+				` ${words} (${f.figure(name, then)})`);
+		}));
+}
+
+function added(days, name) {
+	let sum = 0;
+	return days.map((day) => (sum += day.figures[name] ?? 0));
+}
+
+// Days up to the last that has figures, of the month of the latest day up to that.
+function daysOf(answer, last) {
+	return (answer?.days ?? []).filter((one) => !last || one.day.slice(8) <= last.slice(8));
+}
+
+function overTime(now, then, month, before) {
+	const series = [{ name: "then", values: added(then, "collected") },
+		{ name: "now", values: added(now, "collected") }];
+	const rows = Array.from({ length: Math.max(now.length, then.length) }, (_, at) => at);
+	const cell = (days, at) => (days[at] ? f.money(days[at].figures.collected) : "");
+	return [node("h2", {}, word("overTime")),
+		chart(`${word("overTime")}: ${month}, ${before}`, series, (value) => f.money(value).slice(0, -3)),
+		node("p", { class: "key" }, node("span", { class: "now" }, `\u2014 ${month}`), " ",
+			node("span", { class: "then" }, `- - ${before}`)),
+		node("details", { "data-key": "days" }, node("summary", {}, word("asTable")),
+			table(word("collected"), [{ head: word("day"), cell: (at) => String(at + 1) },
+				{ head: month, number: true, cell: (at) => cell(now, at) },
+				{ head: before, number: true, cell: (at) => cell(then, at) }], rows))];
+}
+
+async function months(kind, id, month) {
+	const before = f.monthBefore(month);
+	const [now, then] = await Promise.all([askOrNull(path("days", kind, id, month)),
+		askOrNull(path("days", kind, id, before))]);
+	return { before, now, then };
+}
+
+// Figures of a scope by the days of a month, against the days before.
+async function standing(kind, id, month, today) {
+	const { before, now, then } = await months(kind, id, month);
+	const used = daysOf(now, today), same = daysOf(then, today);
+	const all = [...(then?.days ?? []), ...(now?.days ?? [])];
+	const on = (day) => all.find((one) => one.day === day)?.figures ?? {};
+	const total = (days, name) => added(days, name).at(-1) ?? 0;
+	if (!now)
+		return [];
+	return [
+		today ? [node("h2", {}, `${word("lastDay")}: ${today}`),
+			node("div", { class: "cards" }, MAIN.map((name) => card(name, on(today)[name] ?? 0,
+				[[word("dayBefore"), on(f.dayBefore(today, 1))[name] ?? 0],
+					[word("weekBefore"), on(f.dayBefore(today, 7))[name] ?? 0]])))] : null,
+		node("h2", {}, `${word("monthToDate")}: ${month}`),
+		node("div", { class: "cards" }, MAIN.map((name) => card(name, total(used, name),
+			[[word("sameDays", before), total(same, name)]]))),
+		overTime(used, then?.days ?? [], month, before),
+	].flat();
+}
+
+async function now() {
+	return ask("live");
+}
+
+export async function overview() {
+	const live = await now();
+	if (!live.day)
+		return [title(word("company")), node("p", {}, word("noEvents")), asof(live)].flat();
+	const month = live.month.period;
+	const parts = await standing("company", "all", month, live.day.period);
+	// Where the company keeps no days.
+	const plain = parts.length ? parts : [node("h2", {}, month),
+		node("div", { class: "cards" }, MAIN.map((name) => card(name, live.month.figures[name])))];
+	return [title(word("company")), plain, asof(live)].flat(2);
+}
+
+// ---- units ----
+
+function unitRow(kind, unit, period, children) {
+	const figures = SUMS.slice(3, 4).map((name) => f.figure(name, unit.figures[name]));
+	const summary = node("summary", {}, `${word(kind)} ${unit.id}`,
+		node("span", { class: "n" }, `${word("collected")} ${figures}`));
+	return node("details", { "data-key": `${kind}:${unit.id}` }, summary,
+		table(`${word(kind)} ${unit.id}`, [{ head: word("month"), cell: () =>
+			link(period, "scope", kind, unit.id, period) }, ...sums()], [unit]), children);
+}
+
+export async function tree(period) {
+	period ||= (await now()).month?.period;
+	if (!period)
+		return [title(word("tree")), node("p", {}, word("noEvents"))];
+	const answer = await ask(path("tree", period));
+	const below = (units, id) => units.filter((unit) => (unit.parent ?? null) === id);
+	const team = (unit) => unitRow("team", unit, period, [link(word("people"), "members", "team",
+		unit.id, period)]);
+	const city = (unit) => unitRow("city", unit, period, below(answer.teams, unit.id).map(team));
+	const region = (unit) => unitRow("region", unit, period,
+		below(answer.cities, unit.id).map(city));
+	const lost = [...below(answer.cities, null).map(city), ...below(answer.teams, null).map(team)];
+	return [title(`${word("tree")} ${period}`),
+		answer.linked ? null : node("p", {}, word("notLinked")),
+		answer.complete ? null : node("p", {}, word("incomplete")),
+		node("p", {}, link(word("company"), "scope", "company", "all", period)),
+		answer.regions.map(region),
+		lost.length ? [answer.linked ? node("h2", {}, word("unplaced")) : null, lost] : null,
+		asof(answer)].flat(2);
+}
+
+export async function members(kind, id, period) {
+	const answer = await ask(path("members", kind, id, period) + "?count=1000");
+	return [title(`${word(kind)} ${id}: ${word("people")}`),
+		table(`${period}`, [{ head: word("payee"), cell: (row) =>
+			link(row.id, "scope", "payee", row.id, period) },
+		...sums(["order_amount", "signed_amount", "collected", "commission"])], answer.rows),
+		asof(answer)].flat();
+}
+
+export async function scope(kind, id, period) {
+	const answer = await ask(path("figures", kind, id, period));
+	const names = Object.keys(answer.figures).filter((name) => !name.endsWith("_at"));
+	const month = period.length === 7 && !period.includes("Q");
+	const more = month ? await standing(kind, id, period) : [];
+	return [title(`${word(kind)} ${id}, ${period}`),
+		node("div", { class: "cards" }, names.map((name) => card(name, answer.figures[name]))),
+		kind === "payee" && month ? node("p", {}, link(word("lines"), "person", id, period)) : null,
+		["region", "city", "team"].includes(kind)
+			? node("p", {}, link(word("people"), "members", kind, id, period)) : null,
+		more, asof(answer)].flat();
+}
+
+export async function list(kind, period) {
+	period ||= (await now()).month?.period;
+	if (!period)
+		return [title(word(`${kind}s`)), node("p", {}, word("noEvents"))];
+	const answer = await ask(path("scopes", kind, period) + "?count=1000");
+	const names = kind === "product" ? ["quantity", "order_amount"] : SUMS;
+	return [title(`${word(`${kind}s`)} ${period}`),
+		answer.complete ? null : node("p", {}, word("incomplete")),
+		table(`${answer.total}`, [{ head: word(kind), cell: (row) =>
+			link(row.id, "scope", kind, row.id, period) }, ...sums(names)], answer.rows),
+		asof(answer)].flat();
+}
+
+// ---- boards ----
+
+export async function board(measure = "collected", kind = "company", id = "all", period = "") {
+	period ||= (await now()).month?.period ?? "";
+	const tabs = node("div", { class: "tabs" },
+		["order_amount", "signed_amount", "collected", "commission"].map((name) => node("a",
+			{ href: `#/${path("board", name, kind, id, period)}`,
+				"aria-current": name === measure ? "page" : null }, word(name))),
+		link(word("people"), "board", measure, "company", "all", period),
+		link(word("teams"), "board", measure, "company", "teams", period));
+	const head = [title(`${word("boards")}: ${word(measure)} ${period}`), tabs];
+	const answer = period ? await askOrNull(path("boards", measure, kind, id, period)) : null;
+	if (!answer)
+		return [...head, node("p", {}, word("notLinked"))];
+	const member = id === "teams" ? "team" : "payee";
+	return [...head, table(`${word(kind)} ${id}: ${answer.total}`, [
+		{ head: word("rank"), cell: (row) => f.count(row.rank) },
+		{ head: word(member), cell: (row) => link(row.id, "scope", member, row.id, period) },
+		{ head: word("score"), number: true, cell: (row) => f.money(row.score) },
+		{ head: word("reached"), cell: (row) => f.instant(row.reached) }], answer.rows),
+	asof(answer)].flat();
+}
+
+// ---- a person, a commission, an order ----
+
+function arithmetic(line) {
+	const basis = `${f.money(line.basis)} \u00d7 ${f.rate(line.rate_ppm)}`;
+	if (line.net_after === undefined)
+		return [node("p", { class: "sum" }, `${basis} \u2192 ${f.money(line.amount)}`),
+			node("p", {}, word("notExplained"))];
+	const step = (net, sum) => `${f.money(net)} \u00d7 ${f.rate(line.rate_ppm)} = ${f.money(sum)}`;
+	return [node("p", { class: "sum" }, step(line.net_after, line.cumulative_after)),
+		node("p", { class: "sum" }, `${word("before")}: ${step(line.net_before,
+			line.cumulative_before)}`),
+		node("p", { class: "sum" }, `${f.money(line.cumulative_after)} \u2212 ${
+			f.money(line.cumulative_before)} = ${f.money(line.amount)}`)];
+}
+
+function explanation({ commission: line, order }) {
+	const split = order?.splits?.find((one) => one.payee_id === line.payee_id);
+	const weights = order?.splits?.reduce((sum, one) => sum + one.weight, 0);
+	return [arithmetic(line),
+		table(word("why"), [{ head: "", cell: ([name]) => word(name) },
+			{ head: "", cell: ([, value]) => value }], [
+			["order", link(line.order_id, "order", line.order_id)],
+			["basis", f.money(line.basis)],
+			["rate", f.rate(line.rate_ppm)],
+			["plan", `${line.plan_id}, ${word("version")} ${line.plan_version}`],
+			["split", split ? `${word("weight")} ${split.weight}/${weights}, ${word("level")} ${
+				split.level ?? "\u2013"}, ${word("rating")} ${split.rating ?? "\u2013"}` : "\u2013"],
+			["sourceEvent", line.source_event_id],
+			["cause", line.cause],
+		])].flat();
+}
+
+function lineRow(line) {
+	const body = node("div", {}, word("loading"));
+	const row = node("details", { "data-key": line.commission_id },
+		node("summary", {}, node("span", {}, f.instant(line.time)), node("span", {}, line.order_id),
+			node("span", {}, word(line.type)),
+			node("span", { class: "n" }, f.money(line.amount))), body);
+	row.addEventListener("toggle", async () => {
+		if (!row.open || row.dataset.read)
+			return;
+		row.dataset.read = "yes";
+		try {
+			body.replaceChildren(...explanation(await ask(path("commissions", line.commission_id))));
+		} catch (error) {
+			delete row.dataset.read;
+			body.replaceChildren(error.message);
+		}
+	});
+	return row;
+}
+
+export async function person(id, month, from = "1") {
+	month ||= (await now()).month?.period ?? "";
+	const answer = await ask(`${path("pay", id, month)}?from=${Number(from)}&count=200`);
+	const next = answer.from + answer.lines.length;
+	return [title(`${word("payee")} ${id}, ${month}`),
+		node("p", {}, link(f.monthBefore(month), "person", id, f.monthBefore(month)), " ",
+			link(word("overview"), "scope", "payee", id, month)),
+		node("div", { class: "cards" }, PAY.map((name) => card(name, answer.pay[name] ?? 0))),
+		node("h2", {}, `${word("lines")} (${f.count(answer.total)})`),
+		answer.complete ? null : node("p", {}, word("noLines")),
+		answer.lines.map(lineRow),
+		next <= answer.total && answer.complete
+			? node("p", {}, link(word("more"), "person", id, month, next)) : null,
+		asof(answer)].flat();
+}
+
+export async function commission(id) {
+	const answer = await ask(path("commissions", id));
+	return [title(`${word(answer.commission.type)} ${f.money(answer.commission.amount)}`),
+		node("p", {}, link(answer.commission.payee_id, "person", answer.commission.payee_id,
+			answer.commission.month), ` ${f.instant(answer.commission.time)}`),
+		explanation(answer), asof(answer)].flat();
+}
+
+export async function order(id) {
+	const answer = await ask(path("orders", id));
+	const doc = answer.order;
+	const moments = [["created", doc.created, doc.amount],
+		["subscribedAt", doc.subscribed, doc.subscribed_amount],
+		["signedAt", doc.signed, doc.signed_amount],
+		["mortgagedAt", doc.mortgaged, doc.mortgaged_amount],
+		["deliveredAt", doc.delivered], ["cancelledAt", doc.cancelled]]
+		.filter(([, time]) => time).map(([name, time, amount]) => ({ time, place: 0, show:
+			[`${word(name)} ${amount === undefined ? "" : f.money(amount)}`] }));
+	for (const one of doc.payments ?? [])
+		moments.push({ time: one.time, place: 1,
+			show: [`${word("payment")} ${one.payment_id}: ${f.money(one.amount)}`] });
+	for (const one of doc.refunds ?? [])
+		moments.push({ time: one.time, place: 2,
+			show: [`${word("refund")} ${one.refund_id}: \u2212${f.money(one.amount)}`] });
+	for (const line of answer.commissions)
+		moments.push({ time: line.time, place: 3, show: [`${word(line.type)}: `,
+			link(f.money(line.amount), "commission", line.commission_id), " \u2192 ",
+			link(line.payee_id, "person", line.payee_id, line.month),
+			` (${f.money(line.basis)} \u00d7 ${f.rate(line.rate_ppm)})`] });
+	moments.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : a.place - b.place));
+	return [title(`${word("order")} ${id}`),
+		node("p", {}, `${word("status")}: ${doc.status}; ${word("currency")}: ${doc.currency ?? ""}`),
+		answer.waiting ? node("p", { class: "warn" }, word("waiting", answer.waiting)) : null,
+		node("div", { class: "cards" }, ["order_amount", "collected", "refunded"].map((name) =>
+			card(name, doc[name === "order_amount" ? "amount" : name] ?? 0))),
+		node("h2", {}, word("story")),
+		node("ol", { class: "story" }, moments.map((one) => node("li", {},
+			node("time", { datetime: one.time }, f.instant(one.time)), " ", one.show))),
+		doc.splits?.length ? table(word("split"), [
+			{ head: word("payee"), cell: (row) => row.payee_id },
+			{ head: word("weight"), number: true, cell: (row) => f.count(row.weight) },
+			{ head: word("team"), cell: (row) => row.team_id ?? "" },
+			{ head: word("level"), cell: (row) => String(row.level ?? "") },
+			{ head: word("plan"), cell: (row) => `${row.plan_id ?? ""} ${row.plan_version ?? ""}` },
+		], doc.splits) : null, asof(answer)].flat();
+}
+
+// ---- operators ----
+
+export async function shards() {
+	const answer = await ask("shards");
+	return [title(word("shards")), node("p", {}, word("lagElsewhere")),
+		answer.workers.map((worker) => table(`${worker.worker} (${worker.topic})`, [
+			{ head: word("shard"), cell: (row) => String(row.partition) },
+			{ head: word("state"), cell: (row) => node("span",
+				{ class: ["owned", "released"].includes(row.state) ? null : "warn" }, word(row.state)) },
+			{ head: word("cursor"), number: true, cell: (row) => f.count(row.cursor) },
+			{ head: word("lastEvent"), cell: (row) => f.instant(row.watermark) },
+			{ head: word("lastRecord"), cell: (row) => (row.time ? f.age(row.time) : "\u2013") },
+			{ head: word("owner"), cell: (row) => row.owner ?? "\u2013" }], worker.shards)),
+		asof(answer)].flat();
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread: the server's. It waits for Redis a second at most, and not again for
+ * a second after that (redis_reader.h). Twice a second it looks whether the live
+ * figures have changed, if somebody has a stream open; ten times a second it goes
+ * a step through the names of keys, many steps until it has seen all of them once.
+ */
+#include "services/dashboard/program.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/adapters/system_clock.h"
+#include "common/host/command_line.h"
+#include "common/host/connection.h"
+#include "common/host/notify.h"
+#include "common/host/version.h"
+#include "services/dashboard/api.h"
+
+#define NAME "dashboard"
+#define PORT 9640
+#define TICK_MS 100
+#define EVENT_TICKS 5
+#define HEARTBEAT_TICKS 100
+#define FIRST_WALK_STEPS 20
+
+struct dashboard {
+	struct api api;
+	struct redis_options redis_options;
+	struct web_server *server;
+	struct buf event;
+	unsigned ticks;
+};
+
+/* ---- the clock ---------------------------------------------------------- */
+
+static void walk(struct dashboard *d)
+{
+	struct catalog *catalog = &d->api.catalog;
+
+	for (unsigned i = 0; i == 0 || (i < FIRST_WALK_STEPS && !catalog->complete); i++) {
+		struct rc rc = catalog_step(catalog, d->api.reader, &d->api.arena, system_now_ms());
+
+		arena_clear(&d->api.arena);
+		if (!rc_ok(rc))
+			return;
+	}
+}
+
+static void on_tick(void *self)
+{
+	struct dashboard *d = self;
+
+	d->ticks++;
+	walk(d);
+	if (!web_server_streams(d->server))
+		d->api.live_tag[0] = '\0';
+	else if (d->ticks % EVENT_TICKS == 0) {
+		buf_clear(&d->event);
+		if (api_event(&d->api, &d->event))
+			web_server_broadcast(d->server, buf_str(&d->event));
+	}
+	if (d->ticks % HEARTBEAT_TICKS == 0) {
+		web_server_broadcast(d->server, STR(": still here\n\n"));
+		notify_send("WATCHDOG=1");
+	}
+}
+
+/* ---- beginning ---------------------------------------------------------- */
+
+static struct rc check_address(const struct config *config, const char *host)
+{
+	if (config->http_where == HTTP_OFF)
+		return rc_fail(RC_CONFIG, "http.address = off: a dashboard without an address is "
+		                          "none; write host:port or auto (127.0.0.1:9640)");
+	if (!config->http_token_file[0] && !web_host_is_loopback(host))
+		return rc_fail(RC_CONFIG,
+		               "http.address = %s serves other machines, and nobody would be asked "
+		               "who they are: put a secret into a file and set http.token.file, or "
+		               "listen on 127.0.0.1",
+		               config->http_address);
+	return OK;
+}
+
+static struct rc serve(struct dashboard *d, const struct config *config)
+{
+	bool given = config->http_where == HTTP_AT;
+	const char *host = given ? config->http_host : "127.0.0.1";
+	struct web_options wanted = {
+		.host = host,
+		.port = given ? config->http_port : PORT,
+		.handler = api_answer,
+		.tick = on_tick,
+		.tick_ms = TICK_MS,
+		.drain_ms = config->drain_timeout_ms,
+		.self = d,
+	};
+
+	TRY(check_address(config, host));
+	if (config->http_token_file[0])
+		d->api.token = str_from_c(config->http_token);
+	connection_redis(config, NULL, &d->redis_options);
+	d->api.reader = redis_reader_new(&d->redis_options);
+	TRY(web_server_new(&wanted, &d->server));
+	log_info("started", LOG_TEXT("version", TALLY_VERSION), LOG_INT("pid", getpid()), LOG_END);
+	log_info("http_listening", LOG_TEXT("host", host),
+	         LOG_INT("port", web_server_port(d->server)), LOG_END);
+	notify_send("READY=1");
+	TRY(web_server_run(d->server));
+	log_info("ended", LOG_END);
+	return OK;
+}
+
+static struct rc run(const struct config *config)
+{
+	struct dashboard d = { .ticks = 0 };
+	struct rc rc;
+
+	_Static_assert(offsetof(struct dashboard, api) == 0, "the handler's self");
+	catalog_init(&d.api.catalog);
+	arena_init(&d.api.arena, 65536);
+	buf_init(&d.event, NULL);
+	rc = serve(&d, config);
+	web_server_free(d.server);
+	redis_reader_free(d.api.reader);
+	catalog_release(&d.api.catalog);
+	arena_release(&d.api.arena);
+	buf_release(&d.event);
+	return rc;
+}
+
+/* ---- the command line --------------------------------------------------- */
+
+static struct rc parse(struct command_line *line, int argc, char *const *argv)
+{
+	const struct flag *const lists[] = { command_line_flags, option_flags(), NULL };
+	struct args args;
+	struct arg arg;
+	bool taken;
+
+	args_init(&args, argc, argv, lists);
+	for (;;) {
+		TRY(args_next(&args, &arg));
+		if (arg.kind == ARG_END)
+			return OK;
+		if (arg.kind == ARG_WORD)
+			return rc_fail(RC_USAGE, "%s: not a flag; see --help", arg.text);
+		TRY(command_line_take(line, &arg, &taken));
+	}
+}
+
+static struct rc answer(const struct command_line *line)
+{
+	struct buf out;
+	struct rc rc;
+
+	buf_init(&out, NULL);
+	if (line->help) {
+		buf_put_lit(&out, "tally-" NAME ": figures for people, read from Redis\n\n"
+		                  "usage: tally-" NAME " [FLAG]...\n\nFlags:\n");
+		command_line_help(&out);
+	} else {
+		buf_put_lit(&out, "tally-" NAME " " TALLY_VERSION "\n");
+	}
+	rc = command_line_print(buf_str(&out));
+	buf_release(&out);
+	return rc;
+}
+
+static struct rc configure_and_run(const struct command_line *line)
+{
+	static struct config config; /* large */
+	bool answered;
+	struct rc rc = command_line_config(line, &config, &answered);
+
+	if (rc_ok(rc) && !answered) {
+		log_configure((enum log_level)config.log_level, (enum log_format)config.log_format,
+		              STR(NAME));
+		rc = run(&config);
+	}
+	config_release(&config);
+	return rc;
+}
+
+int dashboard_main(int argc, char *const *argv)
+{
+	static struct command_line line; /* large */
+	struct rc rc;
+
+	command_line_init(&line);
+	rc = parse(&line, argc, argv);
+	if (rc_ok(rc))
+		rc = line.help || line.version ? answer(&line) : configure_and_run(&line);
+	if (!rc_ok(rc))
+		fprintf(stderr, "tally-" NAME ": %s\n", rc_text());
+	command_line_release(&line);
+	return rc_exit_status(rc);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operators' view: each worker's shards as Redis knows them: who claimed one,
+ * how far it is (R), and whether it is rebuilding or stuck on a record. Lag is not
+ * in Redis; `tallyctl lag` and the workers' metrics have it.
+ */
+#include <stdlib.h>
+
+#include "common/runtime/worker.h"
+#include "services/dashboard/view.h"
+
+#define SHARDS_MOST 1024 /* of a worker */
+#define WORKERS_MOST 16
+
+struct fleet {
+	unsigned meta, asof; /* numbers of the questions */
+	unsigned first;      /* of the shards' metas */
+	int64_t shards;
+	const struct redis_answer *fields;
+};
+
+/* As many as the shards say, or as have been seen. */
+static int64_t shards_of(const struct view *v, const struct fleet *fleet)
+{
+	int64_t count = 0, said;
+
+	if (v->answers[fleet->meta].text.ptr && str_to_i64(v->answers[fleet->meta].text, &said) &&
+	    said > 0)
+		count = said;
+	for (unsigned i = 0; i + 1 < fleet->fields->count; i += 2)
+		if (str_to_i64(fleet->fields->items[i].text, &said) && said >= count)
+			count = said + 1;
+	return count < SHARDS_MOST ? count : SHARDS_MOST;
+}
+
+static void put_number_or_null(struct view *v, const char *name, const struct redis_answer *meta)
+{
+	int64_t value = view_number(meta, name, INT64_MIN);
+
+	json_name(&v->json, name);
+	if (value == INT64_MIN)
+		json_null(&v->json);
+	else
+		json_i64(&v->json, value);
+}
+
+static const char *state_of(const struct redis_answer *meta)
+{
+	struct str cursor = view_field(meta, "cursor");
+
+	if (meta->count == 0)
+		return "unknown";
+	if (str_eq(cursor, STR("torn")))
+		return "torn";
+	if (view_field(meta, "trying").ptr)
+		return "trying";
+	if (str_eq(view_field(meta, "rebuilding"), STR("1")))
+		return "rebuilding";
+	return str_eq(view_field(meta, "released"), STR("1")) ? "released" : "owned";
+}
+
+static void put_shard(struct view *v, int64_t partition, const struct redis_answer *meta)
+{
+	struct str owner = view_field(meta, "claimer");
+
+	json_open(&v->json, '{');
+	json_put_i64(&v->json, "partition", partition);
+	json_put_text(&v->json, "state", state_of(meta));
+	json_put_str(&v->json, "owner", str_is_utf8(owner) ? owner : str_of(NULL, 0));
+	put_number_or_null(v, "cursor", meta);
+	put_number_or_null(v, "logic", meta);
+	put_number_or_null(v, "pin", meta);
+	put_number_or_null(v, "trying", meta);
+	put_number_or_null(v, "tries", meta);
+	view_instant(v, "watermark", view_number(meta, "watermark", INT64_MIN));
+	view_instant(v, "time", view_number(meta, "broker_time", INT64_MIN));
+	json_close(&v->json, '}');
+}
+
+static void put_fleet(struct view *v, const struct worker *worker, const struct fleet *fleet)
+{
+	json_open(&v->json, '{');
+	json_put_text(&v->json, "worker", worker->name);
+	json_put_text(&v->json, "topic", worker->topic);
+	json_name(&v->json, "shards");
+	json_open(&v->json, '[');
+	for (int64_t p = 0; p < fleet->shards; p++)
+		put_shard(v, p, &v->answers[fleet->first + (unsigned)p]);
+	json_close(&v->json, ']');
+	json_close(&v->json, '}');
+}
+
+struct rc view_shards(struct view *v)
+{
+	static const struct str partitions = STR_INIT("partitions");
+	struct fleet fleets[WORKERS_MOST] = { { .meta = 0 } };
+	const struct redis_answer *fresh;
+	unsigned asof = freshness_ask(v), count = 0;
+
+	for (; workers[count] && count < WORKERS_MOST; count++) {
+		fleets[count].asof = asof + count;
+		fleets[count].meta =
+			view_read(v, "HGET", &partitions, 1, "meta:%s:0", workers[count]->topic);
+	}
+	TRY(view_round(v));
+	fresh = v->answers;
+	for (unsigned i = 0; i < count; i++) {
+		fleets[i].fields = &v->answers[fleets[i].asof];
+		fleets[i].shards = shards_of(v, &fleets[i]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		for (int64_t p = 0; p < fleets[i].shards; p++) {
+			unsigned number =
+				view_hash(v, "meta:%s:%lld", workers[i]->topic, (long long)p);
+
+			if (p == 0)
+				fleets[i].first = number;
+		}
+	TRY(view_round(v));
+	json_name(&v->json, "workers");
+	json_open(&v->json, '[');
+	for (unsigned i = 0; i < count; i++)
+		put_fleet(v, workers[i], &fleets[i]);
+	json_close(&v->json, ']');
+	v->answers = fresh;
+	freshness_put(v, asof);
+	return OK;
+}
