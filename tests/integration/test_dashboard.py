@@ -1,0 +1,514 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard over what real workers left in Redis: every view against the oracle's numbers.
+
+The ladder's company with boards is folded once. Then tally-dashboard is asked: each path of the
+API, tags, the event stream and where it goes on, who may ask, what is wrong with a question, slow
+askers, and Redis killed and back. Its figures must be the oracle's to the last unit.
+"""
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import ladder as ladders
+import reference
+from rig import Place, free_port, program
+from rig.redis import Redis
+from rig.stage import Stage, main, must
+from rig.workers import Fleet, Worker, tallyctl
+
+EVENTS = 4000
+MONTH = "2026-01"
+WAIT_S = 20.0
+EX_USAGE, EX_CONFIG = 64, 78
+TOKEN = "correct-horse-battery-staple"
+BOARDS = {"measures": ["order_amount", "collected", "commission"], "periods": ["day", "month"]}
+
+
+class Dashboard(Worker):
+    def __init__(self, place: Place, logs: Path, number: int = 1, **settings: str) -> None:
+        self.port = free_port()
+        super().__init__("dashboard", number, place, logs,
+                         {"http.address": f"127.0.0.1:{self.port}", **settings})
+
+    def ready(self, path: str = "/livez") -> "Dashboard":
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                if self.get(path)[0] == 200:
+                    return self
+            except OSError:
+                pass
+            must(self.alive() and time.monotonic() < deadline,
+                 f"the dashboard does not answer {path}:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def get(self, path: str, method: str = "GET",
+            **headers: str) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, headers=names)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, body
+
+    def json(self, *parts: str, query: str = "") -> Any:
+        path = "/api/v1/" + "/".join(quote(part, safe="") for part in parts) + query
+        status, headers, body = self.get(path)
+        must(status == 200 and headers["content-type"] == "application/json",
+             f"{path}: {status} {body[:300]!r}")
+        return json.loads(body)
+
+    def problem(self, path: str, wanted: int, method: str = "GET", **headers: str) -> dict:
+        status, answered, body = self.get(path, method, **headers)
+        must(status == wanted and answered["content-type"] == "application/problem+json",
+             f"{method} {path}: {status}, should be {wanted}: {body[:300]!r}")
+        found = json.loads(body)
+        must(found["status"] == wanted and found["title"] and found["detail"], f"{path}: {found}")
+        return found
+
+
+class Stream:
+    """An event stream as a browser reads it."""
+
+    def __init__(self, dashboard: Dashboard, **headers: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=WAIT_S)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.connection.request("GET", "/api/v1/stream", headers=names)
+        self.answer = self.connection.getresponse()
+        must(self.answer.status == 200, f"stream: {self.answer.status}")
+        must(self.answer.getheader("content-type") == "text/event-stream", "no event stream")
+
+    def block(self) -> dict[str, str]:
+        """The next block: its fields by name; a comment is the field ""."""
+        fields: dict[str, str] = {}
+        while line := self.answer.readline().decode():
+            if line == "\n":
+                return fields
+            name, _, value = line.rstrip("\n").partition(":")
+            fields[name] = value.strip()
+        raise RuntimeError("the stream ended")
+
+    def event(self, kind: str) -> dict[str, str]:
+        while True:
+            found = self.block()
+            if found.get("event") == kind:
+                return found
+
+    def close(self) -> None:
+        self.answer.close()
+        self.connection.close()
+
+
+def nonzero(fields: dict[str, int]) -> dict[str, int]:
+    return {name: value for name, value in fields.items() if value and not name.endswith("_at")}
+
+
+class Books:
+    """The oracle's figures, and what follows from them for boards."""
+
+    def __init__(self, ladder: ladders.Ladder) -> None:
+        self.expected = ladder.expected()
+        self.people = ladder.people
+
+    def sales(self, kind: str, name: str, period: str) -> dict[str, int]:
+        return nonzero(self.expected.sales.get(f"sales:{kind}:{name}:{period}", {}))
+
+    def names(self, kind: str, period: str) -> set[str]:
+        return {key.split(":")[2] for key in self.expected.sales
+                if key.startswith(f"sales:{kind}:") and key.endswith(f":{period}")
+                and self.sales(kind, key.split(":")[2], period)}
+
+
+# ---- figures ----
+
+
+def must_have_figures(dashboard: Dashboard, books: Books) -> None:
+    compared = 0
+    for key in sorted(books.expected.sales)[::37]:
+        _, kind, name, period = key.split(":")
+        wanted = books.sales(kind, name, period)
+        if not wanted:
+            continue
+        answer = dashboard.json("figures", kind, name, period)
+        must(nonzero(answer["figures"]) == wanted, f"{key}: {answer} should be {wanted}")
+        must(set(answer["asof"]) == {"orders", "credits", "measures"} and
+             answer["asof"]["measures"]["rebuilding"] == 0, f"{answer['asof']}")
+        compared += 1
+    must(compared > 100, f"only {compared} figures were compared")
+    days = dashboard.json("days", "company", "all", MONTH)["days"]
+    must([day["day"] for day in days] == [f"{MONTH}-{day:02}" for day in range(1, 32)], f"{days}")
+    for day in days:
+        must(nonzero(day["figures"]) == books.sales("company", "all", day["day"]), f"{day}")
+
+
+def must_list_scopes(dashboard: Dashboard, books: Books) -> None:
+    for kind in ("region", "city", "team", "channel", "project", "product"):
+        answer = dashboard.json("scopes", kind, MONTH, query="?count=1000")
+        must(answer["complete"] and answer["total"] == len(answer["rows"]), f"{kind}: {answer}")
+        must({row["id"] for row in answer["rows"]} == books.names(kind, MONTH), f"{kind}")
+        for row in answer["rows"]:
+            wanted = books.sales(kind, row["id"], MONTH)
+            must(nonzero(row["figures"]) == wanted, f"{kind} {row}: {wanted}")
+        money = [row["figures"].get("collected", 0) for row in answer["rows"]]
+        must(money == sorted(money, reverse=True), f"{kind}: not by money")
+        second = dashboard.json("scopes", kind, MONTH, query="?from=2&count=1")["rows"]
+        must(second == answer["rows"][1:2], f"{kind}: {second}")
+    empty = dashboard.json("scopes", "campaign", MONTH)
+    must(empty["total"] == 0 and empty["rows"] == [], f"{empty}")
+
+
+def must_know_the_tree(dashboard: Dashboard, books: Books) -> None:
+    tree = dashboard.json("tree", MONTH)
+    must(tree["linked"] and tree["complete"], f"{str(tree)[:200]}")
+    above = {"team": "city", "city": "region"}
+    parents = {(kind, person[f"{kind}_id"]): person[f"{above[kind]}_id"]
+               for person in books.people.values() for kind in above}
+    placed = 0
+    for kind, rows in (("region", tree["regions"]), ("city", tree["cities"]),
+                       ("team", tree["teams"])):
+        must({row["id"] for row in rows} == books.names(kind, MONTH), f"tree: {kind}")
+        for row in rows:
+            must(nonzero(row["figures"]) == books.sales(kind, row["id"], MONTH), f"{row}")
+            if kind != "region" and row["parent"] is not None:
+                must(row["parent"] == parents[kind, row["id"]], f"{kind} {row}: a wrong parent")
+                placed += 1
+    units = len(tree["cities"]) + len(tree["teams"])
+    must(placed == units, f"only {placed} of {units} units have a parent")
+    team = tree["teams"][0]["id"]
+    members = dashboard.json("members", "team", team, MONTH, query="?count=1000")
+    must(members["total"] == len(members["rows"]) > 1, f"{members}")
+    summed: dict[str, int] = defaultdict(int)
+    for row in members["rows"]:
+        must(books.people[row["id"]]["team_id"] == team, f"{row} is not in {team}")
+        for name in ("collected", "commission", "order_amount"):
+            summed[name] += row["figures"].get(name, 0)
+    wanted = books.sales("team", team, MONTH)
+    must(nonzero(summed) == {name: wanted[name] for name in summed if wanted.get(name)},
+         f"people of {team} add up to {dict(summed)}, should be {wanted}")
+
+
+def must_rank(dashboard: Dashboard, books: Books, redis: Redis, prefix: str) -> None:
+    for measure in BOARDS["measures"]:
+        for kind, name, of in (("company", "all", "payee"), ("company", "teams", "team")):
+            answer = dashboard.json("boards", measure, kind, name, MONTH, query="?count=1000")
+            scores = {row["id"]: row["score"] for row in answer["rows"]}
+            wanted = {member: books.sales(of, member, MONTH).get(measure, 0)
+                      for member in books.names(of, MONTH)}
+            wanted = {member: score for member, score in wanted.items() if score}
+            must(answer["total"] == len(wanted), f"{measure} {name}: {answer['total']}")
+            must(scores.items() <= wanted.items() and len(scores) == min(1000, len(wanted)),
+                 f"{measure} {name}: other scores")
+            order = [(-row["score"], row["reached"]) for row in answer["rows"]]
+            must(order == sorted(order), f"{measure} {name}: ties are not by time")
+            must(answer["rows"][0]["rank"] == 1, f"{answer['rows'][0]}")
+    # Ties: a board of our own, where two share a score and were there at different times.
+    board = f"{prefix}board:collected:region:X:{MONTH}"
+    redis.command("ZADD", board, 5, "late", 5, "early", 9, "first", 5, "also-early")
+    for name, at in (("late", 3000), ("early", 2000), ("also-early", 2000), ("first", 4000)):
+        redis.command("HSET", f"{prefix}seat:payee:{name}:region:X:{MONTH}", "collected_at", at)
+    rows = dashboard.json("boards", "collected", "region", "X", MONTH)["rows"]
+    must([(row["rank"], row["id"]) for row in rows] ==
+         [(1, "first"), (2, "also-early"), (2, "early"), (4, "late")], f"{rows}")
+    rows = dashboard.json("boards", "collected", "region", "X", MONTH, query="?from=4")["rows"]
+    must([(row["rank"], row["id"]) for row in rows] == [(4, "late")], f"{rows}")
+
+
+# ---- people ----
+
+
+def must_explain(dashboard: Dashboard, books: Books) -> None:
+    lines, explained = 0, 0
+    expected = books.expected
+    for (payee, month), sums in sorted(expected.pay.items())[::29]:
+        answer = dashboard.json("pay", payee, month, query="?count=1000")
+        payable = sums["accrued"] - sums["clawed_back"]
+        must(nonzero(answer["pay"]) == nonzero({**sums, "payable": payable}), f"{answer['pay']}")
+        must(answer["total"] == len(answer["lines"]) and answer["complete"], f"{answer}")
+        must(sum(line["amount"] for line in answer["lines"]) == payable, f"{payee} {month}")
+        for line in answer["lines"]:
+            fact = (line["type"], line["order_id"], payee, line["source_event_id"], line["basis"],
+                    line["rate_ppm"], line["amount"])
+            must(expected.commissions[fact] == 1, f"{line} is not in the books")
+            lines += 1
+        times = [line["time"] for line in answer["lines"]]
+        must(times == sorted(times), "lines are by time")
+        for line in answer["lines"][:3]:
+            explained += must_explain_line(dashboard, line)
+    must(lines > 50 and explained > 20, f"{lines} lines, {explained} explained")
+
+
+def must_explain_line(dashboard: Dashboard, line: dict) -> bool:
+    answer = dashboard.json("commissions", line["commission_id"])
+    found = answer["commission"]
+    must({name: found[name] for name in line} == line, f"{found} should be {line}")
+    must(answer["order"]["order_id"] == line["order_id"] and "_" not in answer["order"] and
+         "customer_key" not in answer["order"], f"{answer['order']}")
+    if "net_after" not in found:
+        return False
+    must(found["net_after"] - found["net_before"] == line["basis"] and
+         found["cumulative_after"] - found["cumulative_before"] == line["amount"] and
+         found["cumulative_after"] * 1000000 // line["rate_ppm"] in
+         range(found["net_after"] - 100, found["net_after"] + 100), f"{found}")
+    return True
+
+
+def must_tell_orders(dashboard: Dashboard, books: Books) -> None:
+    by_order: dict[str, list[tuple]] = defaultdict(list)
+    for kind, order, payee, source, basis, rate, amount in books.expected.commissions:
+        by_order[order].append((kind, payee, source, basis, rate, amount))
+    for order_id in sorted(by_order)[::41]:
+        answer = dashboard.json("orders", order_id)
+        order = answer["order"]
+        must((order["amount"], order["collected"], order["refunded"]) ==
+             books.expected.orders[order_id], f"{order}")
+        must("_" not in order and "customer_key" not in order and answer["complete"], f"{order}")
+        told = sorted((line["type"], line["payee_id"], line["source_event_id"], line["basis"],
+                       line["rate_ppm"], line["amount"]) for line in answer["commissions"])
+        must(told == sorted(by_order[order_id]), f"{order_id}: {told}")
+
+
+def must_show_shards(dashboard: Dashboard, redis: Redis, prefix: str) -> None:
+    found = {one["worker"]: one for one in dashboard.json("shards")["workers"]}
+    must(set(found) == {"orders", "commissions", "scoreboard"}, f"{set(found)}")
+    for one in found.values():
+        must(len(one["shards"]) == 8, f"{one}")
+        for shard in one["shards"]:
+            meta = f"{prefix}meta:{one['topic']}:{shard['partition']}"
+            must(str(shard["cursor"]) == redis.command("HGET", meta, "cursor") and
+                 shard["state"] in ("owned", "released") and shard["owner"], f"{shard}")
+
+
+# ---- the protocol ----
+
+
+def must_speak_http(dashboard: Dashboard) -> None:
+    for path, kind in (("/", "text/html"), ("/app.js", "text/javascript"),
+                       ("/style.css", "text/css"), (f"/api/v1/days/company/all/{MONTH}", "json")):
+        status, headers, body = dashboard.get(path)
+        must(status == 200 and kind in headers["content-type"] and body, f"{path}: {status}")
+        must("default-src 'none'" in headers["content-security-policy"] and
+             headers["x-content-type-options"] == "nosniff" and
+             "access-control-allow-origin" not in headers, f"{path}: {headers}")
+        again, same, nothing = dashboard.get(path, If_None_Match=f'"x", {headers["etag"]}')
+        must((again, nothing, same["etag"]) == (304, b"", headers["etag"]), f"{path}: {again}")
+        must(dashboard.get(path, If_None_Match='"x"')[0] == 200, f"{path}: another tag")
+        status, head, nothing = dashboard.get(path, "HEAD")
+        must((status, nothing, head["content-length"]) == (200, b"", str(len(body))), f"{path}")
+    page = dashboard.get("/")[2].decode() + dashboard.get("/app.js")[2].decode()
+    for name in re.findall(r'(?:src|href)="([a-z]+\.\w+)"', page) + re.findall(
+            r'from "\./(\w+\.js)"', page):
+        must(dashboard.get("/" + name)[0] == 200, f"the page wants {name}")
+    must("/api/v1/orders/{id}" in dashboard.json()["paths"], "the index names the paths")
+
+
+def must_refuse(dashboard: Dashboard) -> None:
+    api = "/api/v1"
+    for path in ("/nothing", "/api/v2", f"{api}/figures", f"{api}/figures/team/no-such/{MONTH}",
+                 f"{api}/figures/company/all/2031-01", f"{api}/orders/no-such",
+                 f"{api}/commissions/no-such", f"{api}/pay/no-such/{MONTH}",
+                 f"{api}/boards/collected/team/no-such/{MONTH}", f"{api}/tree/2026/x",
+                 f"{api}/members/team/no-such/{MONTH}", f"{api}/days/company/all/2031-01",
+                 "/../etc/passwd", "/page.h"):
+        dashboard.problem(path, 404)
+    for path in (f"{api}/figures/team/T1/2026-13", f"{api}/figures/planet/x/{MONTH}",
+                 f"{api}/figures/team/%ff/{MONTH}", f"{api}/orders/%00", f"{api}/live?x=1",
+                 f"{api}/pay/P0001/{MONTH}?count=999999999999999999999",
+                 f"{api}/orders/{'x' * 129}"):
+        dashboard.problem(path, 400)
+    dashboard.problem("/", 405, "POST")
+    dashboard.problem("/", 405, "OPTIONS", Origin="http://evil.example")
+    dashboard.problem(f"{api}/live", 421, Host="evil.example")
+    dashboard.problem("/" + "x" * 9000, 414)
+    dashboard.problem("/", 431, X="x" * 9000)
+    with socket.create_connection(("127.0.0.1", dashboard.port), WAIT_S) as raw:
+        raw.sendall(b"\x16\x03\x01\x02\x00 no http\r\n\r\n")
+        must(b" 400 Bad Request" in raw.recv(4096), "no HTTP is a bad request")
+
+
+def must_stream(dashboard: Dashboard, redis: Redis, prefix: str, books: Books) -> None:
+    stream = Stream(dashboard)
+    first = stream.event("live")
+    live = json.loads(first["data"])
+    day = max(key.rsplit(":", 1)[1] for key in books.expected.sales
+              if key.startswith("sales:company:all:") and len(key.rsplit(":", 1)[1]) == 10)
+    must(live["day"]["period"] == day and live["month"]["period"] == day[:7], f"{live}")
+    must(nonzero(live["day"]["figures"]) == books.sales("company", "all", day), f"{live}")
+    must(nonzero(live["month"]["figures"]) == books.sales("company", "all", day[:7]), f"{live}")
+    must(live == dashboard.json("live"), "stream and polling say the same")
+    # Who has that state already hears nothing but the heartbeat, until something changes.
+    again = Stream(dashboard, Last_Event_ID=first["id"])
+    must(again.block() == {"retry": "2000"} and again.block() == {"": "still here"},
+         "an event that was known")
+    redis.command("HINCRBY", f"{prefix}sales:company:all:{day}", "collected", 1)
+    for one in (stream, again):
+        event = one.event("live")
+        must(event["id"] != first["id"] and json.loads(event["data"])["day"]["figures"]["collected"]
+             == live["day"]["figures"]["collected"] + 1, f"{event}")
+    redis.command("HINCRBY", f"{prefix}sales:company:all:{day}", "collected", -1)
+    must(stream.event("live")["id"] == first["id"], "the same state has the same id")
+    # Who comes back with an old id gets the state of now.
+    back = Stream(dashboard, Last_Event_ID="0000000000000000")
+    must(back.event("live")["id"] == first["id"], "an old id")
+    for one in (stream, again, back):
+        one.close()
+
+
+def must_ask_for_the_token(stage: Stage, place: Place) -> None:
+    file = stage.folder / "token"
+    file.write_text(TOKEN + "\n")
+    dashboard = Dashboard(place, stage.logs, 2, **{"http.token.file": str(file)})
+    dashboard.settings["http.address"] = f"0.0.0.0:{dashboard.port}"
+    dashboard.start().ready()
+    try:
+        for headers in ({}, {"Authorization": "Bearer wrong-wrong-wrong"},
+                        {"Authorization": f"Basic {TOKEN}"}):
+            found = dashboard.problem("/api/v1/live", 401, **headers)
+            must(TOKEN not in json.dumps(found), f"{found}")
+        dashboard.problem("/api/v1/stream", 401)
+        for path in ("/", "/app.js", "/livez", "/readyz"):
+            must(dashboard.get(path)[0] == 200, f"{path} needs no token")
+        good = {"Authorization": f"Bearer {TOKEN}"}
+        must(dashboard.get("/api/v1/live", **good)[0] == 200, "the token is right")
+        must(dashboard.get("/api/v1/live", Host="tally.example", **good)[0] == 200, "any name")
+        Stream(dashboard, **good).close()
+    finally:
+        must(dashboard.drain() == 0, "drained")
+    must(TOKEN not in dashboard.log.read_text(), "the token is in the log")
+
+
+def must_not_start(stage: Stage, place: Place) -> None:
+    short = stage.folder / "short"
+    short.write_text("hush-hush\n")
+    for words, said in ((("http.address=0.0.0.0:9999", ), "http.token.file"),
+                        (("http.address=[::]:9999", ), "http.token.file"),
+                        (("http.address=off", ), "off"),
+                        ((f"http.token.file={short}", ), "16 characters"),
+                        (("http.token.file=/no/such", ), "cannot be read")):
+        settings = [part for word in words for part in ("--set", word)]
+        done = subprocess.run([program("tally-dashboard"), *settings], text=True, timeout=WAIT_S,
+                              capture_output=True, env=place.environment())
+        must(done.returncode == EX_CONFIG and said in done.stderr,
+             f"{words}: {done.returncode} {done.stderr}")
+        must("hush-hush" not in done.stderr, f"{done.stderr}")
+    done = subprocess.run([program("tally-dashboard"), "--no-such"], text=True,
+                          capture_output=True, timeout=WAIT_S)
+    must(done.returncode == EX_USAGE, f"{done.returncode}")
+
+
+def must_live_without_redis(stage: Stage, dashboard: Dashboard) -> None:
+    assert stage.redis
+    stream = Stream(dashboard)
+    known = stream.event("live")["id"]
+    tag = dashboard.get("/api/v1/live")[1]["etag"]
+    stage.redis.kill()
+    away = json.loads(stream.event("away")["data"])
+    must(away["status"] == 503 and away["since"], f"{away}")
+    found = dashboard.problem(f"/api/v1/days/company/all/{MONTH}", 503)
+    must(found["since"] == away["since"], f"{found} and {away}: since when?")
+    must(not re.search(r"127\.0\.0\.1|refused|errno", json.dumps(found)), f"leaks: {found}")
+    must(dashboard.get("/livez")[0] == 200 and dashboard.get("/readyz")[0] == 503, "health")
+    must(dashboard.get("/")[0] == 200, "the page itself needs no Redis")
+    stage.redis.start()
+    must(stream.event("live")["id"] == known, "the figures are as they were")
+    dashboard.ready("/readyz")
+    must(dashboard.get("/api/v1/live", If_None_Match=tag)[0] == 304, "nothing has changed")
+    # One that hangs: no answer takes long, and liveness is not in question.
+    assert stage.redis
+    hung = stage.redis.pid
+    subprocess.run(["kill", "-STOP", str(hung)], check=True)
+    try:
+        started = time.monotonic()
+        dashboard.problem(f"/api/v1/days/company/all/{MONTH}", 503)
+        must(time.monotonic() - started < 4, "waited for a Redis that hangs")
+        must(dashboard.get("/livez")[0] == 200, "alive beside a Redis that hangs")
+    finally:
+        subprocess.run(["kill", "-CONT", str(hung)], check=True)
+    dashboard.ready("/readyz")
+    stream.close()
+
+
+def must_end(dashboard: Dashboard) -> None:
+    stream = Stream(dashboard)
+    stream.event("live")
+    started = time.monotonic()
+    dashboard.signal(signal.SIGTERM)
+    try:
+        while True:
+            stream.block()
+    except RuntimeError:
+        pass
+    must(dashboard.wait(WAIT_S) == 0 and time.monotonic() - started < 5, "SIGTERM ends it")
+    log = dashboard.log.read_text()
+    must("event=draining" in log and "event=ended" in log, log[-500:])
+
+
+def must_only_read(place: Place, redis: Redis, stage: Stage) -> None:
+    """A login that may not write is enough, and an empty Redis stays empty."""
+    redis.command("ACL", "SETUSER", "reader", "on", ">secret", "%R~*", "-@all",
+                  "+@connection", "+@read")
+    dashboard = Dashboard(place, stage.logs, 3, **{"redis.username": "reader",
+                                                   "redis.password": "secret"})
+    dashboard.start().ready("/readyz")
+    dashboard.json("days", "company", "all", MONTH)
+    dashboard.json("tree", MONTH)
+    dashboard.json("shards")
+    must(dashboard.drain() == 0, "drained")
+
+
+def fold(stage: Stage, ladder: ladders.Ladder) -> Place:
+    place = stage.place()
+    records = reference.records(ladder.people)
+    records[0]["boards"] = BOARDS
+    file = stage.folder / "reference.json"
+    file.write_text(json.dumps(records))
+    tallyctl(place, "topics", "create", "--partitions", "8", "--reference", str(file))
+    ladders.job.produce(place, ladder.events_file)
+    with Fleet(place, stage.logs) as fleet:
+        fleet.settle()
+    return place
+
+
+def test() -> None:
+    ladder = ladders.Ladder(EVENTS)
+    books = Books(ladder)
+    with Stage("dashboard", own_redis=True) as stage:
+        place = fold(stage, ladder)
+        stage.say(f"{EVENTS} events are folded")
+        dashboard = Dashboard(place, stage.logs).start().ready()
+        while not dashboard.json("tree", MONTH)["complete"]:
+            time.sleep(0.05)
+        with Redis(place.redis_url) as redis:
+            must_have_figures(dashboard, books)
+            must_list_scopes(dashboard, books)
+            must_know_the_tree(dashboard, books)
+            must_explain(dashboard, books)
+            must_tell_orders(dashboard, books)
+            must_show_shards(dashboard, redis, place.redis_prefix)
+            must_rank(dashboard, books, redis, place.redis_prefix)
+            stage.say("every view has the oracle's figures")
+            must_speak_http(dashboard)
+            must_refuse(dashboard)
+            must_stream(dashboard, redis, place.redis_prefix, books)
+            must_only_read(place, redis, stage)
+        must_ask_for_the_token(stage, place)
+        must_not_start(stage, place)
+        stage.say("HTTP, streams, tokens and refusals are as documented")
+        must_live_without_redis(stage, dashboard)
+        must_end(dashboard)
+        stage.say("Redis killed, hung and back; ended in order")
+
+
+if __name__ == "__main__":
+    main(test)
