@@ -14,14 +14,14 @@ main() {
 	'' | --wipe) ;;
 	*) die "usage: down.sh [--wipe]" ;;
 	esac
-	for name in "${WORKERS[@]}"; do
+	for name in dashboard "${WORKERS[@]}"; do
 		if [ -d "$DEMO_DIR/$name" ]; then local_end "$DEMO_DIR/$name" TERM 30; fi
 	done
 	"$ROOT/deploy/local/redis.sh" stop "$DEMO_DIR/redis"
 	"$ROOT/deploy/local/broker.sh" stop "$DEMO_DIR/broker"
 	if [ "${1:-}" = --wipe ]; then
 		rm -rf "$DEMO_DIR/broker" "$DEMO_DIR/redis" "$DEMO_DIR/published"
-		for name in "${WORKERS[@]}"; do rm -rf "${DEMO_DIR:?}/$name"; done
+		for name in dashboard "${WORKERS[@]}"; do rm -rf "${DEMO_DIR:?}/$name"; done
 	fi
 }
 

@@ -3,7 +3,8 @@
 # Where the demo lives: its folder, its ports, its programs. demo.sh, up.sh and down.sh share it.
 #
 # environment: TALLY_DEMO_DIR (build/demo), DEMO_BROKER_PORT (19092, the one above it too),
-#              DEMO_REDIS_PORT (16379), DEMO_HTTP_PORT (18081, one a worker from there on),
+#              DEMO_REDIS_PORT (16379), DEMO_HTTP_PORT (18081, one a worker from there on, the
+#              dashboard behind them),
 #              DEMO_ORDERS (40000: how many orders are made), DEMO_SEED (2026),
 #              TALLY_TEST_BIN (programs that are built already)
 # shellcheck disable=SC2034 # used by those who read this file

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Starts the demo on this machine and leaves it running: broker, Redis, one process of each worker,
-# all on 127.0.0.1. The first time it makes the sample company with its orders (orders.tsv), makes
-# the topics and publishes the company. What runs already is left alone, so a second call mends what
-# has died. `make down` ends it.
+# Starts the demo on this machine and leaves it running: broker, Redis, one process of each worker
+# and the dashboard, all on 127.0.0.1. The first time it makes the sample company with its orders
+# (orders.tsv), makes the topics and publishes the company. What runs already is left alone, so a
+# second call mends what has died. `make down` ends it.
 #
 # usage: up.sh    environment: see lib.sh
 set -euo pipefail
@@ -60,12 +60,14 @@ main() {
 		start_worker "$name" "$port"
 		port=$((port + 1))
 	done
+	start_worker dashboard "$port"
 	wait_settled
 	cat <<-EOF
 		Kafka    127.0.0.1:$BROKER_PORT
 		Redis    redis-cli -p $REDIS_PORT keys 'tally:sales:company:all:*'
 		workers  ${WORKERS[*]}: http://127.0.0.1:$HTTP_PORT and the ports after it
 		         (/livez /readyz /metrics /shards)
+		page     http://127.0.0.1:$port
 		files    $DEMO_DIR
 		make down ends it
 	EOF
