@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "common/adapters/system_clock.h"
 #include "common/base/hash.h"
 #include "common/base/timestamp.h"
 #include "common/host/version.h"
@@ -274,6 +275,23 @@ bool api_event(struct api *api, struct buf *out)
 
 /* ---- requests ----------------------------------------------------------- */
 
+/* What somebody asked a moment ago is told again. False: the answer is a problem. */
+static bool view_or_memo(struct api *api, const struct http_head *head, const struct route *route,
+                         struct web_answer *answer)
+{
+	int64_t now_ms = system_now_ms();
+
+	if (memo_find(&api->memo, head->path, head->query, now_ms, answer->body)) {
+		answer->content_type = "application/json";
+		answer->headers = OF_API;
+		return true;
+	}
+	if (!run_view(api, route, answer))
+		return false;
+	memo_keep(&api->memo, head->path, head->query, now_ms, buf_str(answer->body));
+	return true;
+}
+
 static void answer_api(struct api *api, const struct http_head *head, struct web_answer *answer)
 {
 	struct problem problem;
@@ -289,12 +307,12 @@ static void answer_api(struct api *api, const struct http_head *head, struct web
 		put_problem(api, answer, &problem);
 		return;
 	}
-	if (!run_view(api, &route, answer))
-		return;
-	if (route.view == VIEW_STREAM)
-		begin_stream(api, head, answer);
-	else
+	if (route.view == VIEW_STREAM) {
+		if (run_view(api, &route, answer))
+			begin_stream(api, head, answer);
+	} else if (view_or_memo(api, head, &route, answer)) {
 		conclude(api, head, answer);
+	}
 }
 
 static bool answer_file(struct api *api, const struct http_head *head, struct web_answer *answer)

@@ -12,11 +12,13 @@
 #define TALLY_DASHBOARD_API_H
 
 #include "common/adapters/web_server.h"
+#include "services/dashboard/memo.h"
 #include "services/dashboard/view.h"
 
 struct api {
 	struct redis_reader *reader;
 	struct catalog catalog;
+	struct memo memo;
 	struct arena arena; /* of the request under way */
 	struct str token;   /* absent: none is asked for */
 	int64_t away_ms;    /* wall clock: since when Redis gives no answer; 0: it does */

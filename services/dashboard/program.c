@@ -118,12 +118,14 @@ static struct rc run(const struct config *config)
 
 	_Static_assert(offsetof(struct dashboard, api) == 0, "the handler's self");
 	catalog_init(&d.api.catalog);
+	memo_init(&d.api.memo);
 	arena_init(&d.api.arena, 65536);
 	buf_init(&d.event, NULL);
 	rc = serve(&d, config);
 	web_server_free(d.server);
 	redis_reader_free(d.api.reader);
 	catalog_release(&d.api.catalog);
+	memo_release(&d.api.memo);
 	arena_release(&d.api.arena);
 	buf_release(&d.event);
 	return rc;

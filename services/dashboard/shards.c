@@ -44,6 +44,11 @@ static void put_number_or_null(struct view *v, const char *name, const struct re
 		json_i64(&v->json, value);
 }
 
+static struct str text_or_absent(struct str text)
+{
+	return text.ptr && str_is_utf8(text) ? text : str_of(NULL, 0);
+}
+
 static const char *state_of(const struct redis_answer *meta)
 {
 	struct str cursor = view_field(meta, "cursor");
@@ -61,16 +66,14 @@ static const char *state_of(const struct redis_answer *meta)
 
 static void put_shard(struct view *v, int64_t partition, const struct redis_answer *meta)
 {
-	struct str owner = view_field(meta, "claimer");
-
 	json_open(&v->json, '{');
 	json_put_i64(&v->json, "partition", partition);
 	json_put_text(&v->json, "state", state_of(meta));
-	json_put_str(&v->json, "owner", str_is_utf8(owner) ? owner : str_of(NULL, 0));
+	json_put_str(&v->json, "owner", text_or_absent(view_field(meta, "claimer")));
 	put_number_or_null(v, "cursor", meta);
 	put_number_or_null(v, "logic", meta);
 	put_number_or_null(v, "pin", meta);
-	put_number_or_null(v, "trying", meta);
+	json_put_str(&v->json, "trying", text_or_absent(view_field(meta, "trying")));
 	put_number_or_null(v, "tries", meta);
 	view_instant(v, "watermark", view_number(meta, "watermark", INT64_MIN));
 	view_instant(v, "time", view_number(meta, "broker_time", INT64_MIN));

@@ -293,6 +293,48 @@ static void lines_that_are_none_are_passed_over(void **state)
 	assert_false(line.explained);
 }
 
+static bool tells(const struct memo *memo, const char *path, const char *query, int64_t now_ms,
+                  const char *body)
+{
+	struct buf out;
+	bool found;
+
+	buf_init(&out, NULL);
+	found = memo_find(memo, str_from_c(path), str_from_c(query), now_ms, &out);
+	assert_true(!found || str_eq_c(buf_str(&out), body));
+	buf_release(&out);
+	return found;
+}
+
+static void a_moment_is_remembered(void **state)
+{
+	static char large[MEMO_BYTES_MOST + 1];
+	struct memo memo;
+
+	(void)state;
+	memo_init(&memo);
+	assert_false(tells(&memo, "/a", NULL, 0, ""));
+	memo_keep(&memo, STR("/a"), STR("b=1"), 1000, STR("x"));
+	assert_true(tells(&memo, "/a", "b=1", 1000 + MEMO_MS - 1, "x"));
+	assert_false(tells(&memo, "/a", "b=1", 1000 + MEMO_MS, "x"));
+	assert_false(tells(&memo, "/a", "b=2", 1000, "x"));
+	assert_false(tells(&memo, "/a", NULL, 1000, "x"));
+	assert_false(tells(&memo, "/", "ab=1", 1000, "x"));
+	memo_keep(&memo, STR("/l"), str_of(NULL, 0), 1000, str_of(large, sizeof(large)));
+	assert_false(tells(&memo, "/l", NULL, 1000, ""));
+	/* Many more than there is room for: each is told right or not at all. */
+	for (int i = 0; i < 1000; i++) {
+		char path[16];
+
+		snprintf(path, sizeof(path), "/%d", i);
+		memo_keep(&memo, str_from_c(path), STR(""), 2000, str_from_c(path));
+		assert_true(tells(&memo, path, "", 2000, path));
+		snprintf(path, sizeof(path), "/%d", i / 2);
+		tells(&memo, path, "", 2000, path);
+	}
+	memo_release(&memo);
+}
+
 /* Issue 6: a page load is under 100 KB. */
 static void the_page_is_small(void **state)
 {
@@ -320,6 +362,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(names_of_keys_become_ids),
 	cmocka_unit_test(nets_follow_from_lines),
 	cmocka_unit_test(lines_that_are_none_are_passed_over),
+	cmocka_unit_test(a_moment_is_remembered),
 	cmocka_unit_test(the_page_is_small),
 };
 

@@ -116,7 +116,7 @@ const WORDS = {
 	released: ["released", "已释放"],
 	rebuilding: ["being rebuilt", "重建中"],
 	torn: ["torn", "写入中断"],
-	trying: ["one record at a time", "逐条重试"],
+	trying: ["records are being tried", "逐条重试"],
 	unknown: ["unknown", "未知"],
 	asof: ["As of", "截至"],
 	tooLow: ["Being rebuilt ({0}): figures are too low", "重建中({0}):数值偏低"],
