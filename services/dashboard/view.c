@@ -93,7 +93,7 @@ void view_instant(struct view *v, const char *name, int64_t ms)
 	char text[24];
 
 	json_name(&v->json, name);
-	if (ms < 0 || ms > INT64_C(253402300799999))
+	if (ms <= 0 || ms > INT64_C(253402300799999))
 		json_null(&v->json);
 	else
 		json_str(&v->json, str_of(text, timestamp_format(ms, text)));

@@ -44,7 +44,7 @@ void view_integers(struct view *, const char *name, const struct redis_answer *h
 struct str view_field(const struct redis_answer *hash, const char *field);
 /* The same as a number, or the fallback. */
 int64_t view_number(const struct redis_answer *hash, const char *field, int64_t fallback);
-/* An instant, ms since 1970, as RFC 3339; null where it is INT64_MIN. */
+/* An instant, ms since 1970, as RFC 3339; null where there is none (0 or less). */
 void view_instant(struct view *, const char *name, int64_t ms);
 /* The id that seat keys have: without colons. */
 struct str view_escaped(struct view *, struct str id);
