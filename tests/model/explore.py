@@ -8,6 +8,10 @@ metadata is fetched first, then the claim epochs are compared, then the offsets 
 generation are checked by the group, ownership is not. The fold remembers no ids, so whatever is
 folded twice or not at all shows.
 
+The log has gaps, where control markers of others' transactions lie; a batch may end in one. A
+control record moves the shard to the next logic version, under which the fold gives other outputs:
+the version stands beside the output number in K's metadata and beside R in Redis.
+
 Some records kill whoever folds them (poison). After a death the next owner goes in small steps: it
 writes which offsets it tries, folds them, takes that back, commits, then tries the next; a death
 in between narrows the range down, and at three deaths of one offset alone its record is skipped,
@@ -19,9 +23,9 @@ without R, an error inside the flush, replies and commits that are lost or come 
 Afterwards all comes to rest, and state, outputs, their order and their numbers must be those of one
 plain pass over the input.
 
-usage: explore.py [--runs N] [--first SEED] [--jobs N] [--mutants | MUTANT...]
-A mutant removes one safety; each must be caught. `--mutants` tries all of them and fails where one
-is not. Change this model first, then the code.
+usage: explore.py [--runs N] [--first SEED] [--jobs N] [--mutants] [MUTANT...]
+A mutant removes one safety; each must be caught. `--mutants` tries all of them but RARE ones that
+are not named, and fails where one is not caught. Change this model first, then the code.
 """
 import argparse
 import multiprocessing
@@ -34,6 +38,9 @@ SHARDS, EVENTS, ENTITIES, PROCESSES = 2, 20, 2, 3
 DANGER, PARTS, DEATHS = 12, 4, 3  # offsets in danger after a death, its steps, deaths of a poison
 FAULT_STEPS, REST_STEPS = 900, 12000
 ABSENT, TORN, EMPTY = -1, -2, -3  # R; otherwise an offset. EMPTY: wiped, nothing of it is left
+GAP, LOGIC = 'gap', 'logic'       # in the log, beside events
+STEPS = (None, 8, 5)              # of the fold, by logic version
+FIRST = (0, 1)                    # output number and logic version of a new shard
 
 MUTANTS = {
     'flush-without-compare': 'Redis takes a flush whatever R is',
@@ -47,6 +54,9 @@ MUTANTS = {
     'no-suppression': 'outputs below K are sent again',
     'no-cut': 'a batch goes across K',
     'number-from-redis': 'output numbers go on from Redis, not from K',
+    'gap-across-cursor': 'a gap carries a replayed batch across K',
+    'logic-from-cursor': 'a replay from R folds under the logic version of K',
+    'rebuild-under-new-logic': 'a rebuild begins under the logic version of K',
     'no-generation': 'offsets are taken from any member',
     'no-epochs': 'P3 does not compare claim epochs',
     'epochs-before-metadata': 'P3 compares epochs, then fetches the group metadata',
@@ -59,24 +69,47 @@ MUTANTS = {
     'absent-is-empty': 'a first flush is taken where R is gone but the old entities are not',
 }
 
+# Seeds that showed a mutant; after a change of the model `--mutants` finds new ones.
+CAUGHT_BY = {
+    'load-without-compare': 152, 'keep-after-refusal': 344, 'cursor-while-pending': 186,
+    'no-own-wait': 27, 'rebuild-under-new-logic': 102, 'no-generation': 50, 'no-epochs': 666,
+    'unknown-is-committed': 18, 'no-idle-check': 239,
+}
+# One seed in many thousands shows these; `--mutants` tries them only where they are named as well.
+RARE = ('epochs-before-metadata', 'no-turns', 'absent-is-empty')
 
-def fold(entity, amount):
-    """(new entity, its alerts): an alert for each eight of the total."""
+
+def fold(entity, amount, logic):
+    """(new entity, its alerts): an alert for each eight (later each five) of the total."""
     total, fired = entity
     total += amount
-    if total // 8 <= fired:
+    if total // STEPS[logic] <= fired:
         return (total, fired), ()
     return (total, fired + 1), (('alert', total),)
 
 
-def oracle(events, skipped):
-    state, outputs = [(0, 0)] * ENTITIES, []
-    for offset, (entity, amount) in enumerate(events):
-        if offset in skipped:
-            outputs.append((entity, 'poison', offset))
+def make_log(rng):
+    """What lies at each offset: an event (entity, amount), the order LOGIC, or a GAP."""
+    log = [(rng.randrange(ENTITIES), rng.randint(-3, 9)) if rng.random() < 0.85 else GAP
+           for _ in range(EVENTS)]
+    if rng.random() < 0.5:
+        log[rng.randrange(EVENTS)] = LOGIC
+    return log
+
+
+def oracle(log, skipped):
+    state, outputs, logic = [(0, 0)] * ENTITIES, [], 1
+    for offset, record in enumerate(log):
+        if record is GAP:
             continue
-        state[entity], alerts = fold(state[entity], amount)
-        outputs += [(entity, *alert) for alert in alerts]
+        if offset in skipped:
+            outputs.append(('poison', offset))
+        elif record is LOGIC:
+            logic = 2
+        else:
+            entity, amount = record
+            state[entity], alerts = fold(state[entity], amount, logic)
+            outputs += [(entity, *alert) for alert in alerts]
     return tuple(state), outputs
 
 
@@ -95,14 +128,14 @@ class World:
     def __init__(self, seed, mutants):
         self.rng = rng = random.Random(seed)
         self.mutants = mutants
-        self.input = [[(rng.randrange(ENTITIES), rng.randint(-3, 9)) for _ in range(EVENTS)]
-                      for _ in range(SHARDS)]
+        self.input = [make_log(rng) for _ in range(SHARDS)]
         self.killer = [rng.choice((None, None, rng.randrange(EVENTS))) for _ in range(SHARDS)]
-        # Redis, a shard: R, entities, output number, who claimed it; offsets being tried, those of
-        # the last death that counted, how often
+        # Redis, a shard: R, entities, output number and logic version, who claimed it; offsets
+        # being tried, those of the last death that counted, how often
         self.redis = [NOTHING] * SHARDS
         self.history = [list(self.redis)]
-        self.cursor = [(0, 0, ())] * SHARDS  # K; the output number and what is skipped at K
+        self.cursor = [(0, FIRST, ())] * SHARDS  # K; number and version, what is skipped at K
+        self.passed = False              # an R above its K was found
         self.log = []                    # (transaction, shard, number, output)
         self.transactions = []           # open, or not marked yet
         self.fenced = set()              # producers
@@ -124,8 +157,8 @@ class World:
         del self.history[:-8]
 
     def flush(self, call):
-        shard, expect, cursor, dirty, number = call
-        found, entities, _, *kept = self.redis[shard]
+        shard, expect, cursor, dirty, standing = call
+        found, entities, before, *kept = self.redis[shard]
         matches = found == expect or (found == ABSENT and expect == EMPTY
                                       and 'absent-is-empty' in self.mutants)
         if not matches and 'flush-without-compare' not in self.mutants:
@@ -135,11 +168,11 @@ class World:
             for entity in sorted(dirty)[:self.rng.randint(0, len(dirty))]:
                 entities[entity] = dirty[entity]
             left = found if 'torn-unmarked' in self.mutants else TORN
-            self.put(shard, (left, tuple(entities), number, *kept))
+            self.put(shard, (left, tuple(entities), before, *kept))
             return 'unknown'
         for entity, value in dirty.items():
             entities[entity] = value
-        self.put(shard, (cursor, tuple(entities), number, *kept))
+        self.put(shard, (cursor, tuple(entities), standing, *kept))
         return 'ok'
 
     def keep(self, shard, *kept):
@@ -235,13 +268,14 @@ class World:
             self.hand_out()
 
 
-NOTHING = (ABSENT, ((0, 0),) * ENTITIES, 0, None, None, None, 0, None)
+NOTHING = (ABSENT, ((0, 0),) * ENTITIES, FIRST, None, None, None, 0, None)
 
 
 class Batch:
-    def __init__(self, shard, end, outputs, changed, number):
+    def __init__(self, shard, end, outputs, changed):
         self.shard, self.epoch, self.end = shard, shard.epoch, end
-        self.outputs, self.changed, self.number = outputs, changed, number
+        self.outputs, self.changed = outputs, changed
+        self.standing = shard.number, shard.logic
         self.skipped = shard.skipped
 
 
@@ -262,17 +296,23 @@ class Shard:
             self.skipped += (tried[0],)
 
     def start(self, cursor, world):
-        found, _, number, _, _, *tried, _ = world.redis[self.index]
-        self.K, self.K_number, self.skipped = cursor
+        found, _, (number, self.logic), _, _, *tried, _ = world.redis[self.index]
+        self.K, (K_number, K_logic), self.skipped = cursor
+        world.passed |= found > self.K
         self.step = 0
         self.set_danger(*tried)
         if found < 0:  # rebuild: wiped, then folded from the origin; the first flush brings R
-            world.put(self.index, (EMPTY, ((0, 0),) * ENTITIES, 0, *world.redis[self.index][3:]))
-            found, number = EMPTY, 0
+            world.put(self.index,
+                      (EMPTY, ((0, 0),) * ENTITIES, FIRST, *world.redis[self.index][3:]))
+            number, self.logic = FIRST
+            if 'rebuild-under-new-logic' in world.mutants:
+                self.logic = K_logic
+            found = EMPTY
+        elif 'logic-from-cursor' in world.mutants:
+            self.logic = K_logic
         self.R, self.position, self.settled = found, max(found, 0), max(found, 0)
-        self.number = self.settled_number = self.K_number
-        if 'number-from-redis' in world.mutants:
-            self.number = self.settled_number = number
+        self.number = number if 'number-from-redis' in world.mutants else K_number
+        self.settled_standing = self.number, self.logic
         self.cache, self.dirty, self.state = {}, {}, 'run'
 
 
@@ -341,7 +381,7 @@ class Process:
             return False
         if shard.state == 'stop' and shard.call is None and shard.settled > shard.R:
             self.world.flush((shard.index, shard.R, shard.settled, dict(shard.dirty),
-                              shard.settled_number))
+                              shard.settled_standing))
         claimer, *kept = self.world.redis[shard.index][3:]
         if shard.state == 'stop' and claimer == self.producer:
             self.world.keep(shard.index, None, *kept)
@@ -416,15 +456,21 @@ class Process:
         end = min(EVENTS, shard.position + rng.randint(1, 5))
         if shard.danger and not behind:
             end = min(end, shard.step)
+        log = world.input[shard.index]
         if behind and 'no-cut' not in world.mutants:
             end = min(end, shard.K)
-        events = world.input[shard.index][shard.position:end]
-        for entity in {entity for entity, _ in events} - shard.cache.keys():
+        if 'gap-across-cursor' in world.mutants:
+            while behind and end < EVENTS and log[end] is GAP:
+                end += 1
+        records = [(offset, log[offset]) for offset in range(shard.position, end)
+                   if log[offset] is not GAP]
+        named = {record[0] for _, record in records if record is not LOGIC}
+        for entity in named - shard.cache.keys():
             if not self.may_load(shard):
                 self.restart(shard)
                 return
             shard.cache[entity] = world.redis[shard.index][1][entity]
-        self.fold_events(shard, events, end, behind and 'no-suppression' not in world.mutants)
+        self.fold_records(shard, records, end, behind and 'no-suppression' not in world.mutants)
 
     def may_try(self, shard):
         """One shard at a time; a step is written down first, when all before it is committed, and
@@ -449,31 +495,35 @@ class Process:
             self.restart(shard)
         return False
 
-    def fold_events(self, shard, events, end, suppressed):
-        changed, outputs = {}, []
-        for offset, (entity, amount) in enumerate(events, shard.position):
+    def fold_records(self, shard, records, end, suppressed):
+        changed, outputs, block = {}, [], None
+        for offset, record in records:
             if offset in shard.skipped:
-                outputs.append((entity, 'poison', offset))
+                outputs.append(('poison', offset))
                 continue
             if offset == self.world.killer[shard.index]:
                 raise Died
-            shard.cache[entity], alerts = fold(shard.cache[entity], amount)
+            if record is LOGIC:
+                shard.logic = 2
+                continue
+            entity, amount = record
+            shard.cache[entity], alerts = fold(shard.cache[entity], amount, shard.logic)
             changed[entity] = shard.cache[entity]
             outputs += [(entity, *alert) for alert in alerts]
-        outputs.append(('block', sum(amount for offset, (_, amount) in
-                                     enumerate(events, shard.position)
-                                     if offset not in shard.skipped)))
+            block = (block or 0) + amount
+        if block is not None:
+            outputs.append(('block', block))
         shard.position = end
         if suppressed:
             shard.dirty.update(changed)
             shard.settled = end
             if 'number-from-redis' in self.world.mutants:
                 shard.number += len(outputs)
-                shard.settled_number = shard.number
+            shard.settled_standing = shard.number, shard.logic
         else:
             numbered = [(shard.number + 1 + n, o) for n, o in enumerate(outputs)]
             shard.number += len(outputs)
-            self.queue.append(Batch(shard, end, numbered, changed, shard.number))
+            self.queue.append(Batch(shard, end, numbered, changed))
             if 'flush-beyond' in self.world.mutants:
                 shard.dirty.update(changed)
                 shard.settled = end
@@ -551,7 +601,7 @@ class Process:
         if (not current and 'no-generation' not in world.mutants) or world.chance(3):
             self.step = 'abort'
             return None
-        offsets = {b.shard.index: (b.end, b.number,
+        offsets = {b.shard.index: (b.end, b.standing,
                                    () if 'skipped-forgotten' in world.mutants else b.skipped)
                    for b in self.carried}
         self.transaction.offsets = offsets
@@ -586,7 +636,7 @@ class Process:
             shard = batch.shard
             if batch.epoch == shard.epoch:
                 shard.K = shard.settled = batch.end
-                shard.settled_number = batch.number
+                shard.settled_standing = batch.standing
                 shard.dirty.update(batch.changed)
         self.carried, self.step = [], 'idle'
 
@@ -612,7 +662,7 @@ class Process:
         if shard.call is None:
             if shard.settled > shard.R:
                 shard.call = ('sent', (shard.index, shard.R, shard.settled, dict(shard.dirty),
-                                       shard.settled_number))
+                                       shard.settled_standing))
             else:
                 self.check(shard)
         elif shard.call[0] == 'sent':
@@ -723,7 +773,7 @@ def come_to_rest(world):
 
 
 def judge(world):
-    wrong = []
+    wrong = ['passed'] if world.passed else []
     for shard in range(SHARDS):
         skipped = world.cursor[shard][2]
         state, outputs = oracle(world.input[shard], skipped)
@@ -740,8 +790,8 @@ def judge(world):
         if alerts != outputs:
             wrong.append('order' if Counter(alerts) == Counter(outputs) else
                          'extra' if Counter(alerts) - Counter(outputs) else 'lost')
-        if blocks != sum(amount for offset, (_, amount) in enumerate(world.input[shard])
-                         if offset not in skipped):
+        if blocks != sum(record[1] for offset, record in enumerate(world.input[shard])
+                         if record not in (GAP, LOGIC) and offset not in skipped):
             wrong.append('blocks')
         if [number for number, _ in got] != list(range(1, len(got) + 1)):
             wrong.append('numbers')
@@ -780,7 +830,10 @@ def run_many(pool, first, runs, mutants):
 
 
 def catch(pool, first, most, mutant):
-    """The first seed that shows the mutant, or None."""
+    """A seed that shows the mutant, or None: the one that did it last, a few, then many at once."""
+    for seed in (CAUGHT_BY.get(mutant, first), *range(first, first + min(20, most))):
+        if wrong := run(seed, frozenset((mutant,))):
+            return seed, wrong
     for begin in range(first, first + most, 400):
         bad = run_many(pool, begin, min(400, first + most - begin), frozenset((mutant,)))
         if bad:
@@ -805,6 +858,8 @@ def main():
                   + (f', first {bad[0][0]}' if bad else ''), flush=True)
             return 1 if bad else 0
         for name, words in MUTANTS.items():
+            if name in RARE and name not in args.mutant:
+                continue
             found = catch(pool, args.first, args.runs, name)
             failed += found is None
             print(f'{name}: ' + (f'caught by seed {found[0]}: {found[1]}' if found else
