@@ -16,6 +16,9 @@ function(tally_test_properties test level)
     LABELS ${level} SKIP_RETURN_CODE 77 TIMEOUT 300
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
     ENVIRONMENT "TALLY_TEST_BUILD=${CMAKE_BINARY_DIR};TALLY_TEST_BIN=${CMAKE_BINARY_DIR}/bin")
+  if(level STREQUAL sim) # some take a minute on an idle machine
+    set_tests_properties(${test} PROPERTIES TIMEOUT 1200)
+  endif()
   # One broker and one Redis for all: their users take turns.
   if(level MATCHES "^(conformance|integration|faults)$")
     set_tests_properties(${test} PROPERTIES RESOURCE_LOCK real)
@@ -80,6 +83,14 @@ function(tally_tests)
   foreach(level unit schemas sim conformance cases integration faults tidy)
     tally_test_level(${level})
   endforeach()
+  # The only program whose runtime can be mutated: it compiles a runtime of its own, so that nothing
+  # of the product's library is linked.
+  if(TARGET sim_mutants)
+    file(GLOB runtime CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/common/runtime/*.c")
+    target_sources(sim_mutants PRIVATE ${runtime})
+    target_compile_definitions(sim_mutants PRIVATE TALLY_MUTANTS=1)
+    add_dependencies(sim_mutants tally_generated)
+  endif()
   # Given / when / then files, one test a worker that has some.
   if(EXISTS "${CMAKE_SOURCE_DIR}/tests/cases/run_cases.c")
     tally_test_program(run_cases cases "${CMAKE_SOURCE_DIR}/tests/cases/run_cases.c")
@@ -116,9 +127,22 @@ function(tally_fuzz)
       add_test(NAME fuzz/${name} COMMAND ${target} "${corpus}")
       tally_test_properties(fuzz/${name} fuzz)
     endif()
-    tally_link_product(${target})
-    set_target_properties(${target} PROPERTIES
-      RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/fuzz")
-    add_dependencies(tests_fuzz ${target})
+    tally_fuzz_program(${target})
   endforeach()
+  # What others say of the same bytes.
+  add_executable(verdicts "${CMAKE_SOURCE_DIR}/tests/fuzz/verdicts.c")
+  tally_fuzz_program(verdicts)
+  add_test(NAME fuzz/differential
+           COMMAND "${TALLY_PYTHON}" "${CMAKE_SOURCE_DIR}/tests/fuzz/test_differential.py")
+  tally_test_properties(fuzz/differential fuzz)
+endfunction()
+
+function(tally_fuzz_program target)
+  tally_link_product(${target})
+  if(TARGET tally_test_sim)
+    target_link_libraries(${target} PRIVATE tally_test_sim)
+  endif()
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/fuzz")
+  add_dependencies(tests_fuzz ${target})
 endfunction()

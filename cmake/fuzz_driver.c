@@ -2,13 +2,15 @@
 /*
  * Runs a fuzz target without libFuzzer: feeds the given files, or all files of the given folders,
  * and then changed copies of them, seeded so that a failing run can be repeated (the seed is
- * printed; TALLY_SEED sets it, TALLY_FUZZ_RUNS how many copies). A finding is a sanitizer report or
+ * printed; TALLY_SEED sets it, TALLY_FUZZ_RUNS how many copies, TALLY_FUZZ_SECONDS how long at
+ * most). A finding is a sanitizer report or
  * an abort; the input that did it is left in the build folder and its name printed. Owns what it
  * allocates until exit.
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #define INPUT_MAX (64 * 1024)
 #define INPUTS_MAX 4096
 #define RUNS_DEFAULT 20000
+#define SECONDS_DEFAULT 6
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The sanitizers' runtime has it; without one it is NULL. */
@@ -142,8 +145,9 @@ static void load_all(const char *path)
 /* One to eight changes: a bit, a byte, a cut, a doubled or a foreign piece. */
 static size_t change(uint8_t *data, size_t size)
 {
-	static const char *const words[] = { "null", "-1", "1e9", "9223372036854775808", "\\u0000",
-		                             "{", "[", "\"", ":", ",", "\xff", "\"data\":" };
+	static const char *const words[] = { "null",    "-1", "1e9",  "9223372036854775808",
+		                             "\\u0000", "{",  "[",    "\"",
+		                             ":",       ",",  "\xff", "\"data\":" };
 
 	for (uint64_t times = 1 + draw(8); times > 0; times--) {
 		size_t at = size ? draw(size) : 0;
@@ -192,9 +196,19 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+static bool time_is_left(time_t begin)
+{
+	static uint64_t seconds;
+
+	if (!seconds)
+		seconds = number_from("TALLY_FUZZ_SECONDS", SECONDS_DEFAULT);
+	return time(NULL) - begin < (time_t)seconds;
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t scratch[INPUT_MAX];
+	time_t begin = time(NULL);
 	uint64_t runs = number_from("TALLY_FUZZ_RUNS", RUNS_DEFAULT);
 	size_t size = 0;
 
@@ -207,7 +221,7 @@ int main(int argc, char **argv)
 	run(scratch, 0);
 	for (size_t i = 0; i < input_count; i++)
 		run(inputs[i].data, inputs[i].size);
-	for (uint64_t i = 0; i < runs; i++) {
+	for (uint64_t i = 0; i < runs && time_is_left(begin); i++) {
 		/* Mostly changes of changes, so that inputs grow far from the corpus too. */
 		if (draw(8) == 0) {
 			size = 0;

@@ -7,7 +7,8 @@
 # usage: tests/run.sh [level...]   default: unit schemas cases sim fuzz tidy conformance integration
 #        further: faults. unit, cases, sim, fuzz and tidy run under the sanitizers (preset dev),
 #        the others on what ships (preset release).
-# environment: TALLY_SEED (a fixed seed for all seeded tests), TALLY_TEST_KEEP=1 (keep the scratch
+# environment: TALLY_SEED (a fixed seed for all seeded tests), TALLY_SIM_SECONDS (of each simulated
+#        application), TALLY_FUZZ_SECONDS (of each fuzz target), TALLY_TEST_KEEP=1 (keep the scratch
 #        folder), TALLY_TEST_FILTER (only tests whose name matches; a regular expression)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
