@@ -4,12 +4,14 @@ SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 DOCS_BIN ?= build/$(PRESET)/bin
+SIM = build/dev/tests/sim/sim_sim
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down test image exact faults fuzz bench fmt tidy docs sim clean
+.PHONY: help setup build up demo down test image exact faults fuzz bench fmt tidy docs clean
+.PHONY: sim sim-long sim-build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS=$$'\t' read -r name words; do \
 		printf '  make %-8s %s\n' "$$name" "$$words"; done
 
@@ -35,8 +37,22 @@ test: ## all tests but the long ones; ends in one line "N passed, N failed"
 faults: ## kill, stop, roll back and restart everything under load
 	@tests/run.sh faults
 
-sim: ## many seeded simulation runs (TALLY_SIM_RUNS, TALLY_SEED)
-	@TALLY_SIM_RUNS=$${TALLY_SIM_RUNS:-20000} tests/run.sh sim
+sim: ## the simulation; SEED=n replays one run with its trace (APP=orders, FAULT=zombie CALL=7)
+ifdef SEED
+	@$(MAKE) --no-print-directory sim-build
+	@$(SIM) $(if $(APP),--app $(APP)) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) \
+		$(if $(CALL),--call $(CALL)) $(if $(STEP),--step $(STEP))
+else
+	@tests/run.sh sim
+endif
+
+sim-long: sim-build ## each fault at each port call, then seeds for TIME seconds (3600)
+	@$(SIM) --everywhere
+	@$(SIM) --seconds $$(( $(or $(TIME),3600) / 2 )) --first $(or $(FIRST),1)
+
+sim-build: setup
+	@cmake --preset dev --log-level=WARNING
+	@cmake --build --preset dev --target sim_sim -j $(JOBS)
 
 exact: ## the ladder job at 1,000,000 events through kills, comings and goings, an emptied Redis
 	@TALLY_LADDER_EVENTS=$${TALLY_LADDER_EVENTS:-1000000} \
@@ -48,8 +64,8 @@ image: setup ## build deploy/Dockerfile's images in Debian roots and run them (r
 	@cmake --build --preset release -j $(JOBS) >/dev/null
 	@tests/image/test_image.py
 
-fuzz: ## libFuzzer on every decoder (FUZZ_SECONDS=60 each, FUZZ=name for one)
-	@cmake/fuzz.sh
+fuzz: ## libFuzzer on everything that reads what others write (TIME=60 seconds each, FUZZ=name)
+	@FUZZ_SECONDS=$(or $(TIME),60) cmake/fuzz.sh
 
 bench: setup ## measure throughput and latency on this machine
 	@bench/bench.sh

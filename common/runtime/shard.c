@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
+#include "common/runtime/mutant.h"
 
 #define BARE_BATCH_MS 200 /* how long a batch that only moves the position may wait */
 #define KEPT_RETRY_MS 100
@@ -78,17 +79,11 @@ static void forget_batch(struct shard *s, struct batch *b)
 		batch_free(b);
 }
 
-/* Everything of the claim epoch goes; calls under way are left to their callers. */
-void shard_drop(struct shard *s, struct shard_update *u)
+/* What is folded and in no transaction. */
+static void forget_queue(struct shard *s)
 {
-	atomic_fetch_add(&s->epoch, 1);
-	if (s->chunk.busy)
-		u->asks |= ASK_GIVE_BACK;
-	chunk_clear(&s->chunk);
-	s->ticket = s->load_ticket = s->check_ticket = s->due_ticket = s->append_ticket = 0;
-	s->awaited_pin = -1;
-	s->unknown_logic = 0;
-	s->appending = s->due_wanted = s->caught_up = s->flush_due = false;
+	if (MUTANT(keep_queue))
+		return;
 	forget_batch(s, s->open);
 	forget_batch(s, s->ready);
 	s->open = s->ready = NULL;
@@ -96,6 +91,21 @@ void shard_drop(struct shard *s, struct shard_update *u)
 		forget_batch(s, s->carried);
 		s->carried = NULL;
 	}
+}
+
+/* Everything of the claim epoch goes; calls under way are left to their callers. */
+void shard_drop(struct shard *s, struct shard_update *u)
+{
+	if (!MUTANT(keep_epoch))
+		atomic_fetch_add(&s->epoch, 1);
+	if (s->chunk.busy)
+		u->asks |= ASK_GIVE_BACK;
+	chunk_clear(&s->chunk);
+	s->ticket = s->load_ticket = s->check_ticket = s->due_ticket = s->append_ticket = 0;
+	s->awaited_pin = -1;
+	s->unknown_logic = 0;
+	s->appending = s->due_wanted = s->caught_up = s->flush_due = false;
+	forget_queue(s);
 	s->blamed = 0;
 	s->left_out_ms = 0;
 	shard_stop_trial(s);
@@ -151,6 +161,8 @@ void shard_seal(struct shard *s, struct batch *b)
 	s->output_number = b->output_number; /* sealing numbers the blocks */
 	k.output_number = b->output_number;
 	k.logic = b->after.logic;
+	if (MUTANT(skipped_forgotten))
+		k.skipped_count = 0;
 	b->metadata = arena_str(&b->memory, str_of(text, cursor_metadata_format(&k, text)));
 }
 
@@ -239,7 +251,7 @@ void shard_published(struct shard *s, struct batch *b, enum publish_result resul
                      struct shard_update *u)
 {
 	b->carried = false;
-	bool current = b->epoch == atomic_load(&s->epoch);
+	bool current = b->epoch == atomic_load(&s->epoch) || MUTANT(resend_lost);
 	if (s->carried == b && (!current || result == PUBLISH_COMMITTED))
 		s->carried = NULL;
 	if (!current) {
@@ -276,7 +288,7 @@ static void fill_meta(const struct shard *s, struct flush_call *call)
 	call->flush.expect = s->input_cursor;
 	call->flush.meta = (struct shard_meta){
 		.state = META_WHOLE,
-		.input_cursor = call->after.position,
+		.input_cursor = MUTANT(flush_beyond) ? s->standing.position : call->after.position,
 		.logic_version = call->after.logic,
 		.reference_pin = call->after.pin,
 		.watermark_ms = call->after.watermark_ms,
@@ -352,8 +364,10 @@ void shard_flushed(struct shard *s, const struct happening *h, int64_t now_ms,
 	s->flush_sent = false;
 	s->flushed_ms = s->checked_ms = now_ms;
 	go_on(s, now_ms);
-	if (h->store == STORE_OK) {
+	if (h->store == STORE_OK || MUTANT(keep_after_refusal)) {
 		s->input_cursor = call->after.position;
+		if (MUTANT(clear_all))
+			gathering_clear(&s->gathering);
 		s->flushed = call->after;
 		if (released)
 			let_go(s, u);
@@ -387,13 +401,7 @@ static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (s->chunk.busy)
 		u->asks |= ASK_GIVE_BACK;
 	chunk_clear(&s->chunk);
-	forget_batch(s, s->open);
-	forget_batch(s, s->ready);
-	s->open = s->ready = NULL;
-	if (s->carried && !s->carried->carried) {
-		forget_batch(s, s->carried);
-		s->carried = NULL;
-	}
+	forget_queue(s);
 	s->release_sent = false;
 	s->stopping_ms = now_ms;
 	shard_set_state(s, SHARD_STOPPING, now_ms);
@@ -447,6 +455,8 @@ static void checked(struct shard *s, const struct happening *h, int64_t now_ms,
 	s->checked_ms = now_ms;
 	if (!rc_ok(h->rc) || s->flushing || s->input_cursor != s->check_cursor)
 		return;
+	if (MUTANT(keep_after_refusal))
+		s->input_cursor = h->meta.input_cursor;
 	if (h->meta.state != META_WHOLE || h->meta.input_cursor != s->input_cursor)
 		shard_restart(s, NOT_OURS, 0, now_ms, u);
 }
@@ -590,7 +600,8 @@ static void tick_running(struct shard *s, int64_t now_ms, int64_t wall_ms, struc
 	tick_timers(s, now_ms, wall_ms, u);
 	if (s->state == SHARD_RUNNING)
 		shard_tick_trial(s, now_ms, u);
-	bool idle = !s->flushing && !s->check_ticket && s->input_cursor >= 0;
+	bool idle =
+		!s->flushing && !s->check_ticket && s->input_cursor >= 0 && !MUTANT(no_idle_check);
 	if (idle && now_ms - s->checked_ms >= s->setting->options->idle_check_ms) {
 		s->check_ticket = ++s->setting->last_ticket;
 		s->check_cursor = s->input_cursor;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
+#include "common/runtime/mutant.h"
 #include "common/runtime/shard.h"
 
 #define RETRY_FIRST_MS 50
@@ -74,18 +75,21 @@ static void set_start(struct shard *s, bool rebuild)
 	const struct cursor_metadata *k = &s->metadata;
 	s->standing = (struct standing){ .position = k->origin,
 		                         .pin = k->first_pin,
-		                         .logic = k->first_logic,
+		                         .logic = MUTANT(rebuild_under_new_logic) ? k->logic
+		                                                                  : k->first_logic,
 		                         .watermark_ms = INT64_MIN,
 		                         .broker_ms = 0 };
 	s->input_cursor = R_EMPTY;
 	if (rebuild)
 		return;
 	s->input_cursor = s->meta.input_cursor;
-	s->standing = (struct standing){ .position = s->meta.input_cursor,
-		                         .pin = s->meta.reference_pin,
-		                         .logic = s->meta.logic_version,
-		                         .watermark_ms = s->meta.watermark_ms,
-		                         .broker_ms = s->meta.broker_ms };
+	s->standing =
+		(struct standing){ .position = MUTANT(resume_at_cursor) ? s->output_cursor
+		                                                        : s->meta.input_cursor,
+		                   .pin = s->meta.reference_pin,
+		                   .logic = s->meta.logic_version,
+		                   .watermark_ms = s->meta.watermark_ms,
+		                   .broker_ms = s->meta.broker_ms };
 }
 
 /* False: refused, words say what to do. */
@@ -170,7 +174,7 @@ static void start(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (s->input_cursor < 0)
 		cache_is_empty_in_store(&s->cache);
 	s->flushed = s->standing;
-	s->output_number = s->metadata.output_number;
+	s->output_number = MUTANT(number_from_start) ? 0 : s->metadata.output_number;
 	s->flushed_ms = s->checked_ms = now_ms;
 	shard_ask_due(s, now_ms, u);
 	s->due_after = 0;
@@ -206,7 +210,7 @@ static void cursor_read(struct shard *s, const struct happening *h, int64_t now_
 	s->fresh = s->meta.state == META_ABSENT && s->output_cursor == s->metadata.origin;
 	/* Empty needs no wipe, and none that trusted this answer: an older copy may be back by now.
 	 * The first flush compares. */
-	if (rebuild && s->meta.state != META_EMPTY) {
+	if (rebuild && s->meta.state != META_EMPTY && !MUTANT(no_wipe)) {
 		s->setting->stats->rebuilds += !s->fresh;
 		await(s, SHARD_WIPE, ASK_WIPE, now_ms, u);
 	} else {
@@ -217,7 +221,7 @@ static void cursor_read(struct shard *s, const struct happening *h, int64_t now_
 void shard_claim_step(struct shard *s, const struct happening *h, int64_t now_ms,
                       struct shard_update *u)
 {
-	if (h->ticket != s->ticket)
+	if (h->ticket != s->ticket && !MUTANT(late_answers))
 		return;
 	if (!rc_ok(h->rc)) {
 		retry_later(s, shard_state_name(s->state), h, now_ms);
@@ -250,7 +254,8 @@ void shard_claim_tick(struct shard *s, int64_t now_ms, struct shard_update *u)
 		return;
 	if (s->state == SHARD_REFUSED)
 		shard_set_state(s, SHARD_WAITING, now_ms);
-	if (s->state != SHARD_WAITING || s->carried || !s->setting->transactional_id[0])
+	if (s->state != SHARD_WAITING || (s->carried && !MUTANT(no_own_wait)) ||
+	    !s->setting->transactional_id[0])
 		return;
 	s->setting->stats->claims++;
 	await(s, SHARD_CLAIM, ASK_CLAIM, now_ms, u);

@@ -10,6 +10,7 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
+#include "common/runtime/mutant.h"
 #include "common/runtime/shard.h"
 #include "events.h"
 
@@ -67,9 +68,10 @@ void *view_push(struct view *v, unsigned n, struct list *list, size_t item_size)
 static struct batch *open_batch(struct shard *s, int64_t now_ms)
 {
 	if (!s->open)
-		s->open = batch_new(s->setting->batches, s->partition, atomic_load(&s->epoch),
-		                    &s->standing, s->output_number,
-		                    s->standing.position < s->output_cursor, now_ms);
+		s->open = batch_new(
+			s->setting->batches, s->partition, atomic_load(&s->epoch), &s->standing,
+			s->output_number,
+			s->standing.position < s->output_cursor && !MUTANT(no_suppression), now_ms);
 	return s->open;
 }
 
@@ -166,8 +168,9 @@ static void fold_timer(struct shard *s, struct batch *b, struct item *item, int6
 	const struct tallyworks_timer_due *due = item->event.data;
 	struct cell *cell = s->chunk.cells[item->first_cell];
 	s->setting->stats->timers++;
-	if (due->due_ms == 0 || cell->entity->due_ms(cell->record) != due->due_ms ||
-	    !s->setting->worker->on_timer)
+	if (due->due_ms == 0 || !s->setting->worker->on_timer)
+		return;
+	if (cell->entity->due_ms(cell->record) != due->due_ms && !MUTANT(timer_unchecked))
 		return;
 	if (due->due_ms <= item->event.broker_ms) {
 		cell->due_ms =
@@ -268,7 +271,7 @@ static void finish_chunk(struct shard *s, int64_t now_ms, struct shard_update *u
 	struct chunk *c = &s->chunk;
 	int64_t next = c->taken.next_offset;
 	bool replaying = s->open ? s->open->suppressed : s->standing.position < s->output_cursor;
-	if (replaying && next > s->output_cursor)
+	if (replaying && next > s->output_cursor && !MUTANT(gap_across_cursor))
 		next = s->output_cursor; /* what lies behind a gap at K belongs to the next batch */
 	if (next > s->standing.position) {
 		open_batch(s, now_ms);
@@ -283,7 +286,7 @@ static void finish_chunk(struct shard *s, int64_t now_ms, struct shard_update *u
 	u->asks |= ASK_GIVE_BACK;
 	unsigned owned = s->setting->owned ? s->setting->owned : 1;
 	s->cache.limit = s->setting->options->cache_bytes / owned;
-	cache_evict(&s->cache, s->input_cursor);
+	cache_evict(&s->cache, MUTANT(evict_unflushed) ? INT64_MAX : s->input_cursor);
 }
 
 /* Goes on with the chunk as far as it can. */
@@ -321,7 +324,8 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 
 bool shard_wants_records(const struct shard *s, int64_t *until)
 {
-	*until = s->standing.position < s->output_cursor ? s->output_cursor : INT64_MAX;
+	*until = s->standing.position < s->output_cursor && !MUTANT(no_cut) ? s->output_cursor
+	                                                                    : INT64_MAX;
 	if (s->standing.position >= s->output_cursor && !shard_trial_allows(s, until))
 		return false;
 	/* In a rebuild R is written first: a load that is compared with no R proves nothing. */

@@ -5,7 +5,9 @@
 struct mortal {
 	struct broker broker;
 	struct store store;
-	unsigned calls, dies_at;
+	unsigned calls, dies_at, meets_at;
+	void (*happen)(void *);
+	void *to;
 	bool dead;
 };
 
@@ -14,6 +16,8 @@ static bool lives(struct mortal *m)
 	m->calls++;
 	if (m->dies_at && m->calls >= m->dies_at)
 		m->dead = true;
+	if (m->calls == m->meets_at)
+		m->happen(m->to);
 	return !m->dead;
 }
 
@@ -228,6 +232,13 @@ struct mortal *mortal_new(struct arena *arena, struct ports *ports)
 void mortal_dies_at(struct mortal *m, unsigned call)
 {
 	m->dies_at = call;
+}
+
+void mortal_meets(struct mortal *m, unsigned call, void (*happen)(void *), void *to)
+{
+	m->meets_at = call;
+	m->happen = happen;
+	m->to = to;
 }
 
 void mortal_dies(struct mortal *m)

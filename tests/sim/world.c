@@ -288,6 +288,7 @@ struct sim_world *sim_world_new(const struct sim_app *app, const struct sim_opti
 		set_chances(w);
 		sim_draw_profile(w);
 	}
+	sim_fault_begin(w);
 	draw_options(w);
 	sim_topic(w, "reference", 1);
 	for (unsigned i = 0; app->workers[i]; i++)

@@ -7,8 +7,9 @@
  * process, a step of something under way (memory_schedule), a record from
  * upstream, or a fault. After the faults the world comes to rest and the
  * application (struct sim_app) compares what is there with what it computed by
- * itself. Checked at every step: R never passes K; tw-seq of a shard goes up one
- * by one in committed data. The world owns all it makes.
+ * itself. Checked at every step: R never passes K; the state at R is that of the
+ * input up to R; tw-seq of a shard goes up one by one in committed data. The world
+ * owns all it makes.
  */
 #ifndef TALLY_TESTS_SIM_WORLD_H
 #define TALLY_TESTS_SIM_WORLD_H
@@ -36,15 +37,43 @@ struct sim_app {
 	bool (*at_rest)(struct sim_world *, void *self);
 	/* Compares; sim_fail() for what is wrong. */
 	void (*check)(struct sim_world *, void *self);
+	/* R of a shard was written: compares the shard's state with that of its input up to there. The
+	 * K that all readers see is not below it. NULL: only at rest. */
+	void (*check_state)(struct sim_world *, void *self, int32_t partition, int64_t cursor);
 	void (*end)(void *self);
 };
 
+/* What can be made to happen at one place of a run. */
+enum sim_fault {
+	SIM_NOTHING,
+	SIM_CRASH,        /* the first process dies there */
+	SIM_ZOMBIE,       /* it is stopped, loses its membership, and goes on later */
+	SIM_EXPEL,        /* the group throws it out, it goes on */
+	SIM_MOVE,         /* another member wants one of its partitions */
+	SIM_TIMEOUT,      /* all open transactions are aborted, their producers fenced */
+	SIM_COMMIT_LOST,  /* the next commit has no answer: done, not done or done late */
+	SIM_SEND_FAILS,   /* the next records or offsets of a transaction are not taken */
+	SIM_CALL_FAILS,   /* the next read of K, fence, reopen or append fails */
+	SIM_NOT_FETCHED,  /* the next records cannot be fetched */
+	SIM_REQUEST_LOST, /* the next call to Redis is not executed and has no answer */
+	SIM_REPLY_LOST,   /* the next call to Redis is executed and has no answer */
+	SIM_TORN,         /* the next flush fails half way */
+	SIM_REDIS_AWAY,   /* Redis takes nothing for a while */
+	SIM_REDIS_BACK,   /* Redis goes back by a few calls */
+	SIM_REDIS_EMPTY,  /* Redis loses everything */
+	SIM_R_LOST,       /* Redis loses R of a shard */
+	SIM_DELAY,        /* what is under way comes seconds later */
+	SIM_FAULTS,
+};
+const char *sim_fault_name(enum sim_fault);
+
 struct sim_options {
 	uint64_t seed;
-	bool faults;         /* false: only the order is drawn */
-	bool direct;         /* not even that */
-	unsigned crash_call; /* the first process dies at its n-th port call; 0: never */
-	unsigned crash_step; /* ... at the n-th step of what it has under way */
+	bool faults;          /* false: only the order is drawn */
+	bool direct;          /* not even that */
+	enum sim_fault fault; /* what happens, once, at ... */
+	unsigned fault_call;  /* ... the n-th port call of the first process, or (SIM_CRASH) ... */
+	unsigned fault_step;  /* ... the n-th step of what it has under way; 0: never */
 	unsigned store_mutants, broker_mutants;
 	void (*trace)(void *to, const char *line); /* or NULL */
 	void *trace_to;
@@ -54,7 +83,7 @@ struct sim_stats {
 	uint64_t turns, steps, crashes, expels, rollbacks, outputs, refused;
 	uint64_t poisoned;            /* deaths by sim_die() */
 	struct process_stats process; /* added up: records, transactions, aborts, flushes, ... */
-	unsigned calls, own_steps;    /* of the first process, for crash_call and crash_step */
+	unsigned calls, own_steps;    /* of the first process, for fault_call and fault_step */
 };
 
 struct sim_world *sim_world_new(const struct sim_app *, const struct sim_options *);

@@ -55,7 +55,9 @@ struct sim_world {
 	struct sim_stats stats;
 	unsigned fault_chances[FAULT_KINDS];
 	int64_t emptied_ms;
-	bool loses_metas; /* Redis also loses single metas, the keys stay */
+	uint64_t
+		repair_step; /* when what SIM_ZOMBIE or SIM_REDIS_AWAY did ends; 0: there is none */
+	bool loses_metas;    /* Redis also loses single metas, the keys stay */
 	bool fed;
 	char waits[200];
 	char failure[512];
@@ -82,5 +84,14 @@ void sim_expel_dead(struct sim_world *, bool all);
 
 /* Which faults this run has. */
 void sim_draw_profile(struct sim_world *);
+
+/* ---- one fault at a place (world_fault.c) ---- */
+
+/* Makes ready for the fault of the options. */
+void sim_fault_begin(struct sim_world *);
+/* It happens now, in the midst of a turn of the first process. */
+void sim_fault_happens(void *world);
+/* Ends what lasts only for a while. */
+void sim_fault_step(struct sim_world *);
 
 #endif

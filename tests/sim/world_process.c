@@ -31,8 +31,10 @@ void sim_process_boot(struct sim_world *w, struct sim_process *p)
 		.inbox = p->inbox,
 	};
 	p->mortal = mortal_new(&w->memory, &ports);
-	if (p->party->number == 1)
-		mortal_dies_at(p->mortal, w->options.crash_call);
+	if (p->party->number == 1 && w->options.fault == SIM_CRASH)
+		mortal_dies_at(p->mortal, w->options.fault_call);
+	else if (p->party->number == 1)
+		mortal_meets(p->mortal, w->options.fault_call, sim_fault_happens, w);
 	p->process = process_new(p->group->worker, &ports, &w->process_options);
 	p->leaving = false;
 	memory_schedule_say(&w->schedule, p->party, "starts (%s)", p->group->worker->name);

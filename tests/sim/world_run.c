@@ -163,7 +163,7 @@ static void schedule_step(struct sim_world *w)
 	memory_schedule_step(&w->schedule);
 	if (!first->party || first->party->number != 1 || w->schedule.moved != first->party)
 		return;
-	if (++w->stats.own_steps == w->options.crash_step) {
+	if (++w->stats.own_steps == w->options.fault_step) {
 		w->stats.crashes++;
 		sim_process_kill(w, first, "dies between two steps");
 	}
@@ -175,6 +175,7 @@ static void one_step(struct sim_world *w)
 	unsigned x = dice_below(&w->dice, 100);
 
 	w->stats.steps++;
+	sim_fault_step(w);
 	if (x < 40 && sim_process_is_alive(p) && !p->party->paused)
 		sim_process_turn(w, p);
 	else if (x < 90)
@@ -222,7 +223,7 @@ static bool shard_is_at_rest(struct sim_world *w, const struct sim_group *g, int
 
 static bool is_at_rest(struct sim_world *w)
 {
-	if (!w->fed || !memory_broker_is_settled(w->broker))
+	if (!w->fed || w->repair_step || !memory_broker_is_settled(w->broker))
 		return false;
 	for (unsigned g = 0; g < w->group_count; g++)
 		for (int32_t p = 0; p < w->groups[g].partitions; p++)

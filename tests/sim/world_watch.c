@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is checked while a run goes on: no R passes its K, no output number is
- * committed twice. And the committed outputs of a shard, put in order.
+ * What is checked while a run goes on: no R passes its K, the state at an R is what
+ * the application says, no output number is committed twice. And the committed
+ * outputs of a shard, put in order.
  */
 #include "tests/sim/world_internal.h"
 
@@ -35,6 +36,9 @@ static void cursor_moved(void *to, struct str key, const struct stored *meta)
 	if (meta->meta.input_cursor > k)
 		sim_fail(w, "%.*s: R %lld passes K %lld", STR_ARG(key),
 		         (long long)meta->meta.input_cursor, (long long)k);
+	k = memory_broker_cursor(w->broker, str_from_c(g->name), (int32_t)partition, NULL);
+	if (w->app->check_state && meta->meta.input_cursor <= k && !sim_failed(w))
+		w->app->check_state(w, w->self, (int32_t)partition, meta->meta.input_cursor);
 }
 
 /* Which shard made it, and its number. False: not one of a worker's outputs. */

@@ -211,5 +211,9 @@ bool memory_schedule_has(const struct memory_schedule *s, const struct memory_pa
 
 bool memory_schedule_fault(struct memory_schedule *s, unsigned per_mille)
 {
+	if (s->once && per_mille == CERTAIN) {
+		s->once = false;
+		return true;
+	}
 	return !s->direct && !s->quiet && dice_hits(&s->dice, per_mille);
 }

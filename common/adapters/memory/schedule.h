@@ -18,6 +18,8 @@
 #include "common/adapters/memory/clock.h"
 #include "common/adapters/memory/dice.h"
 
+#define CERTAIN 1000 /* per mille */
+
 /* A simulated process as the servers see it; lives as long as the schedule. */
 struct memory_party {
 	unsigned number;
@@ -45,6 +47,7 @@ struct memory_schedule {
 	bool direct;
 	bool quiet;    /* seeded, but without faults and long delays: to come to an end */
 	unsigned slow; /* per mille of steps that are delayed for long */
+	bool once;     /* the next fault with a chance of CERTAIN happens, also in quiet mode */
 	struct memory_call **calls;
 	unsigned count, room;
 	const struct memory_party *moved; /* whose call made the latest step; NULL: nobody's */
@@ -68,7 +71,7 @@ int64_t memory_schedule_next_due(const struct memory_schedule *);
 void memory_schedule_crash(struct memory_schedule *, struct memory_party *);
 /* Does anything of this party still travel or wait? */
 bool memory_schedule_has(const struct memory_schedule *, const struct memory_party *);
-/* A fault that the seed may draw here; never in direct or quiet mode. */
+/* A fault that the seed may draw here; never in direct or quiet mode, unless `once` says so. */
 bool memory_schedule_fault(struct memory_schedule *, unsigned per_mille);
 void memory_schedule_say(struct memory_schedule *, const struct memory_party *, const char *format,
                          ...) __attribute__((format(printf, 3, 4)));
