@@ -196,9 +196,10 @@ static bool serve_cursor(struct kafka_cursor *r, struct read_job *job)
 		happening_release(happening);
 		return ask_later(r, job);
 	}
+	if (FAIL_POINT_ERROR("A1"))
+		happening->rc = rc_fail(RC_TRY_AGAIN, "the answer was lost by a fail-point");
 	if (!rc_ok(happening->rc))
 		happening->words = arena_printf(&happening->memory, "%s", rc_text()).ptr;
-	FAIL_POINT("A1");
 	inbox_put(r->inbox, happening);
 	return false;
 }

@@ -293,8 +293,7 @@ static enum publish_result run_transaction(struct kafka_publisher *p,
 	            rd_kafka_begin_transaction(p->producer.client.rk));
 	if (judged != TRANSACTIONAL_OK)
 		return PUBLISH_UNKNOWN;
-	FAIL_POINT("P1");
-	if (!rc_ok(produce_all(p, transaction)))
+	if (FAIL_POINT_ERROR("P1") || !rc_ok(produce_all(p, transaction)))
 		return abort_transaction(p);
 	if (FAIL_POINT_ARMED("P2")) /* so that the broker has them when the process dies here */
 		rd_kafka_flush(p->producer.client.rk, timeout_of(p));

@@ -319,6 +319,7 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 			return;
 		}
 	}
+	FAIL_POINT("B3");
 	finish_chunk(s, now_ms, u);
 }
 

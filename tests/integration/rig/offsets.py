@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A group's committed offsets, read, written and deleted as an administrator does; logs cut short.
+"""What an administrator does: a group's committed offsets are read, written and deleted, logs are
+cut short, topics deleted.
 
 Kafka's own requests over one connection, in their oldest versions that Kafka 4 still answers; the
 broker must be the group's coordinator, as the only broker of a test is.
@@ -10,9 +11,13 @@ import socket
 import struct
 from typing import NamedTuple
 
-OFFSET_COMMIT, OFFSET_FETCH, DELETE_RECORDS, OFFSET_DELETE = 8, 9, 21, 47
+LIST_OFFSETS, OFFSET_COMMIT, OFFSET_FETCH = 2, 8, 9
+DELETE_TOPICS, DELETE_RECORDS, ADD_PARTITIONS, ALTER_CONFIGS, OFFSET_DELETE = 20, 21, 37, 44, 47
 TIMEOUT_MS = 30000
 NO_MEMBER, NO_GENERATION, DEFAULT_RETENTION = "", -1, -1
+NO_REPLICA, LATEST = -1, -1
+OF_TOPIC, SET = 2, 0
+ANY_BROKER, NOT_ONLY_TRIED = -1, 0
 
 
 class Committed(NamedTuple):
@@ -69,6 +74,22 @@ def fetch(brokers: str, group: str, topic: str, partitions: int) -> list[Committ
     return found
 
 
+def ends(brokers: str, topic: str, partitions: int) -> list[int]:
+    """The offset after each partition's last record."""
+    body = struct.pack(">ii", NO_REPLICA, 1) + text(topic) + struct.pack(">i", partitions)
+    body += b"".join(struct.pack(">iq", partition, LATEST) for partition in range(partitions))
+    answer = ask(brokers, LIST_OFFSETS, 1, body)
+    found = [-1] * partitions
+    for _ in range(answer.take("i")):
+        answer.text()
+        for _ in range(answer.take("i")):
+            partition = answer.take("i")
+            must_be_fine(answer.take("h"), f"the end of {topic}")
+            answer.take("q")
+            found[partition] = answer.take("q")
+    return found
+
+
 def commit(brokers: str, group: str, topic: str, offsets: dict[int, Committed]) -> None:
     body = (text(group) + struct.pack(">i", NO_GENERATION) + text(NO_MEMBER)
             + struct.pack(">qi", DEFAULT_RETENTION, 1) + text(topic)
@@ -109,3 +130,35 @@ def cut(brokers: str, topic: str, before: dict[int, int]) -> None:
             answer.take("i")
             answer.take("q")
             must_be_fine(answer.take("h"), f"cutting {topic}")
+
+
+def delete_topics(brokers: str, topics: list[str]) -> None:
+    body = struct.pack(">i", len(topics)) + b"".join(map(text, topics))
+    answer = ask(brokers, DELETE_TOPICS, 1, body + struct.pack(">i", TIMEOUT_MS))
+    answer.take("i")
+    for _ in range(answer.take("i")):
+        topic = answer.text()
+        must_be_fine(answer.take("h"), f"deleting {topic}")
+
+
+def add_partitions(brokers: str, topic: str, count: int) -> None:
+    """So many in all from now on."""
+    body = struct.pack(">i", 1) + text(topic) + struct.pack(">ii", count, ANY_BROKER)
+    answer = ask(brokers, ADD_PARTITIONS, 0, body + struct.pack(">ib", TIMEOUT_MS, NOT_ONLY_TRIED))
+    answer.take("i")
+    for _ in range(answer.take("i")):
+        answer.text()
+        must_be_fine(answer.take("h"), f"adding partitions to {topic}")
+        answer.text()
+
+
+def set_config(brokers: str, topic: str, name: str, value: str) -> None:
+    body = (struct.pack(">ib", 1, OF_TOPIC) + text(topic) + struct.pack(">i", 1) + text(name)
+            + struct.pack(">b", SET) + text(value) + struct.pack(">b", NOT_ONLY_TRIED))
+    answer = ask(brokers, ALTER_CONFIGS, 0, body)
+    answer.take("i")
+    for _ in range(answer.take("i")):
+        must_be_fine(answer.take("h"), f"{name} of {topic}")
+        answer.text()
+        answer.take("b")
+        answer.text()

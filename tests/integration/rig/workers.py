@@ -52,6 +52,7 @@ class Worker:
         self.name, self.number, self.place, self.outlive = name, number, place, outlive
         self.settings = {"http.address": "off", **(settings or {})}
         self.log = logs / f"{name}-{number}.log"
+        self.environment: dict[str, str] = {}  # of its own, from the next start on
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
@@ -62,8 +63,8 @@ class Worker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                words, env=self.place.environment(), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=self.outlive,
+                words, env={**self.place.environment(), **self.environment},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=self.outlive,
                 preexec_fn=None if self.outlive else die_with_parent)
         self.starts += 1
         return self
