@@ -26,6 +26,9 @@ function(tally_test_properties test level)
   if(level MATCHES "^(integration|faults)$")
     set_tests_properties(${test} PROPERTIES RUN_SERIAL ON TIMEOUT 1800)
   endif()
+  if(level STREQUAL "faults") # FAULTS=full
+    set_tests_properties(${test} PROPERTIES TIMEOUT 10800)
+  endif()
 endfunction()
 
 # tally_test_program(TARGET LEVEL SOURCE...): part of tests_LEVEL, so that one level can be built.

@@ -53,15 +53,20 @@ class Sending:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.thread = threading.Thread(target=self.send, daemon=True)
 
+    def rate_at(self, sent: int) -> float:
+        """Events a second, when so many are sent."""
+        return self.rate
+
     def send(self) -> None:
-        steady, started, sent = int(len(self.lines) * STEADY), time.monotonic(), 0
+        steady, sent, due, last = int(len(self.lines) * STEADY), 0, 0.0, time.monotonic()
         assert self.process.stdin
         try:
             while sent < steady and not self.hurry.wait(STEP_S):
-                due = min(steady, int((time.monotonic() - started) * self.rate))
-                self.process.stdin.write(b"".join(self.lines[sent:due]))
+                now = time.monotonic()
+                due, last = min(steady, due + (now - last) * self.rate_at(sent)), now
+                self.process.stdin.write(b"".join(self.lines[sent:int(due)]))
                 self.process.stdin.flush()
-                sent = due
+                sent = int(due)
             self.hurry.wait()
             self.process.stdin.write(b"".join(self.lines[sent:]))
             self.process.stdin.close()
