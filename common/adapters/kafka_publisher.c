@@ -80,7 +80,6 @@ static struct rc open_producer(struct kafka_publisher *p, const char *id)
 	rc = kafka_transactional_open(&p->producer, p->options, id);
 	watchdog_end(&p->watchdog);
 	p->open = rc_ok(rc);
-	p->producer.borrows = true; /* a transaction's outputs live until its answer */
 	atomic_store(&p->id, p->open ? id : "");
 	return rc;
 }
@@ -374,6 +373,7 @@ struct rc kafka_publisher_new(const struct kafka_options *options, struct inbox 
 	p->options = options;
 	p->inbox = inbox;
 	p->input = input;
+	p->producer.borrows = true; /* a transaction's outputs live until its answer */
 	atomic_store(&p->id, "");
 	rc = watchdog_start(&p->watchdog, 2 * options->transaction_timeout_ms);
 	if (rc_ok(rc))

@@ -277,7 +277,7 @@ static enum redis_flush_end compare(struct redis_connection *connection, const s
 	if (!rc_ok(redis_connection_send(connection)) ||
 	    !rc_ok(redis_connection_receive(connection, &watched)) ||
 	    !rc_ok(redis_connection_receive(connection, &cursor)))
-		end = REDIS_FLUSH_NOT_DONE;
+		; /* it only looked */
 	else if (watched->type == REDIS_REPLY_ERROR)
 		end = ended(end, watched->str);
 	else if (cursor->type == REDIS_REPLY_ERROR)
@@ -303,7 +303,8 @@ static void unwatch(struct redis_connection *connection, struct encoding *e)
 	buf_clear(e->buf);
 }
 
-/* A key of another type was met: the shard is to be built anew, unless someone did that already. */
+/* A key of another type was met: what stands in Redis is wrong whoever owns the shard by now, so it
+ * is to be built anew. */
 static enum redis_flush_end tear(struct redis_connection *connection, const struct flush *flush,
                                  struct encoding *e, const char *words)
 {
@@ -311,11 +312,10 @@ static enum redis_flush_end tear(struct redis_connection *connection, const stru
 	struct command c;
 
 	buf_clear(e->buf);
-	c = begin(e, STR("FCALL"), 4);
-	command_add_lit(&c, "tallyworks_tear");
-	command_add_lit(&c, "1");
+	c = begin(e, STR("HSET"), 3);
 	redis_add_meta_key(&c, e->options, flush->partition);
-	command_add_i64(&c, flush->meta.input_cursor);
+	command_add_lit(&c, "cursor");
+	command_add_lit(&c, "torn");
 	if (rc_ok(redis_connection_ask(connection, buf_str(e->buf), &reply)))
 		forget(reply);
 	return ended(REDIS_FLUSH_IN_DOUBT, words);
@@ -332,7 +332,7 @@ static const redisReply *error_in(const redisReply *reply)
 	return NULL;
 }
 
-/* Reads the answers to MULTI up to EXEC. */
+/* Reads the answers to MULTI up to EXEC; REFUSED: the meta changed after the comparison. */
 static enum redis_flush_end finish(struct redis_connection *connection, const struct flush *flush,
                                    struct encoding *e, unsigned commands)
 {
@@ -356,7 +356,7 @@ static enum redis_flush_end finish(struct redis_connection *connection, const st
 	if (reply->type == REDIS_REPLY_ERROR)
 		end = ended(REDIS_FLUSH_NOT_DONE, error->str);
 	else if (reply->type == REDIS_REPLY_NIL)
-		end = REDIS_FLUSH_AGAIN;
+		end = REDIS_FLUSH_REFUSED;
 	else if (error)
 		end = tear(connection, flush, e, error->str);
 	forget(refusal);
@@ -364,36 +364,29 @@ static enum redis_flush_end finish(struct redis_connection *connection, const st
 	return end;
 }
 
-static enum redis_flush_end run_once(struct redis_connection *connection, const struct flush *flush,
-                                     struct buf *buf, struct arena *scratch)
-{
-	struct encoding e = { .buf = buf, .options = connection->options };
-	enum redis_flush_end end;
-	unsigned commands;
-
-	buf_clear(buf);
-	end = compare(connection, flush, &e);
-	if (end == REDIS_FLUSH_REFUSED)
-		unwatch(connection, &e);
-	if (end != REDIS_FLUSH_DONE)
-		return end;
-	commands = redis_encode_flush(flush, connection->options, buf, scratch);
-	redis_connection_append(connection, buf_str(buf));
-	if (!rc_ok(redis_connection_send(connection)))
-		return REDIS_FLUSH_IN_DOUBT;
-	return finish(connection, flush, &e, commands);
-}
-
-/* A refusal by EXEC says that the meta changed, not that R did: another field of it is no reason to
- * give the shard up, so it is compared again. */
+/* That the meta changed does not say that R did: another field of it is no reason to give the shard
+ * up, so it is compared again. */
 enum redis_flush_end redis_flush_run(struct redis_connection *connection, const struct flush *flush,
                                      struct buf *buf, struct arena *scratch)
 {
-	enum redis_flush_end end = REDIS_FLUSH_AGAIN;
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		struct encoding e = { .buf = buf, .options = connection->options };
+		enum redis_flush_end end;
+		unsigned commands;
 
-	for (unsigned i = 0; i < ATTEMPTS && end == REDIS_FLUSH_AGAIN; i++)
-		end = run_once(connection, flush, buf, scratch);
-	if (end == REDIS_FLUSH_AGAIN)
-		return ended(REDIS_FLUSH_NOT_DONE, "the shard's meta changes all the time");
-	return end;
+		buf_clear(buf);
+		end = compare(connection, flush, &e);
+		if (end == REDIS_FLUSH_REFUSED)
+			unwatch(connection, &e);
+		if (end != REDIS_FLUSH_DONE)
+			return end;
+		commands = redis_encode_flush(flush, connection->options, buf, scratch);
+		redis_connection_append(connection, buf_str(buf));
+		if (!rc_ok(redis_connection_send(connection)))
+			return REDIS_FLUSH_IN_DOUBT;
+		end = finish(connection, flush, &e, commands);
+		if (end != REDIS_FLUSH_REFUSED)
+			return end;
+	}
+	return ended(REDIS_FLUSH_NOT_DONE, "the shard's meta changes all the time");
 }

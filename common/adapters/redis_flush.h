@@ -34,7 +34,6 @@ enum redis_flush_end {
 	REDIS_FLUSH_REFUSED,  /* R is another */
 	REDIS_FLUSH_NOT_DONE, /* surely not executed; rc_text() says why */
 	REDIS_FLUSH_IN_DOUBT, /* executed, or not, or half with R `torn` */
-	REDIS_FLUSH_AGAIN,    /* never returned */
 };
 /* Runs it on an open connection; buf and scratch are for its own use. */
 enum redis_flush_end redis_flush_run(struct redis_connection *, const struct flush *, struct buf *,

@@ -87,15 +87,6 @@ local function load(keys, args)
 	return out
 end
 
--- ARGV: R as a flush set it that Redis refused half way. Another R: someone has
--- repaired it already.
-local function tear(keys, args)
-	if redis.call('HGET', keys[1], 'cursor') == args[1] then
-		redis.call('HSET', keys[1], 'cursor', 'torn')
-	end
-	return redis.status_reply('OK')
-end
-
 -- ARGV: our transactional.id and claim, the offsets about to be tried, or '' when that is over.
 -- Returns the meta as it stands then.
 local function try(keys, args)
@@ -142,7 +133,6 @@ end
 redis.register_function('tallyworks_claim', claim)
 redis.register_function('tallyworks_unclaim', unclaim)
 redis.register_function{ function_name = 'tallyworks_load', callback = load, flags = { 'no-writes' } }
-redis.register_function('tallyworks_tear', tear)
 redis.register_function('tallyworks_try', try)
 redis.register_function{ function_name = 'tallyworks_due', callback = due, flags = { 'no-writes' } }
 redis.register_function('tallyworks_wipe', wipe)

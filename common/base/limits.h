@@ -33,9 +33,9 @@
 #define LIMIT_CACHE_BYTES 50331648    /* entities in memory, all shards; clean ones leave above */
 #define LIMIT_SEEN_ENTITIES 1048576   /* of one shard, 16 bytes each: then absence is asked for */
 #define LIMIT_BATCH_PAIRS 8192        /* values that one batch writes, about */
-#define LIMIT_FLUSH_PAIRS 16384       /* values of one flush: Redis stalls under about 10 ms */
+#define LIMIT_FLUSH_PAIRS 8192        /* values of one flush: Redis works on it for 5 ms */
 #define LIMIT_UNFLUSHED_BYTES 33554432 /* memory of all sealed batches: nothing more is taken */
-#define LIMIT_GATHER_BYTES 4194304    /* memory of the batches that wait for one flush */
+#define LIMIT_GATHER_BYTES 2097152    /* memory of the batches that wait for one flush */
 #define LIMIT_BLOCK_BYTES 900000      /* an internal block is cut above it */
 #define LIMIT_METADATA_BYTES 1024     /* K's metadata */
 #define LIMIT_DANGER_OFFSETS 65536    /* tried in steps after a death, at most */

@@ -99,7 +99,7 @@ static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t no
 	if (c->compacted)
 		REFUSE(s, now_ms,
 		       "the input topic is compacted or unlike cleanup.policy=delete: records may "
-		       "be gone; set cleanup.policy=delete and run tallyctl repair");
+		       "be gone; set cleanup.policy=delete, then tallyctl verify tells");
 	else if (!c->exists && s->meta.state != META_ABSENT)
 		REFUSE(s, now_ms,
 		       "Redis knows the shard and the group has no committed offset here (removed "
@@ -116,7 +116,8 @@ static bool cursor_is_usable(struct shard *s, const struct cursor *c, int64_t no
 	         !str_eq_c(c->topic_id, s->metadata.topic_id))
 		REFUSE(s, now_ms,
 		       "the input topic was made anew (its id is not the one the shard began "
-		       "with): restore it, or start over with tallyctl topics create");
+		       "with): restore it, or start over under another group.prefix and "
+		       "redis.prefix");
 	else if (s->metadata.logic > s->setting->worker->logic_version ||
 	         written > s->setting->worker->logic_version)
 		REFUSE(s, now_ms,

@@ -50,8 +50,9 @@ def refuse(stage: Stage, place: Place) -> None:
 
 def partition_of(place: Place, known: str, keys: list[str]) -> dict[str, int]:
     """Where these keys belong, as `tallyctl key` says; `known` proves it on a key that was sent."""
-    def ask(key: str) -> int:
-        return ctl.answer(place, "key", "order", key, "--redis")["keys"][0]["partition"]
+    def ask(key: str) -> int | None:  # nothing before a shard of the topic has its meta
+        return ctl.answer(place, "key", "order", key, "--redis")["keys"][0].get("partition")
+    ctl.eventually(lambda: ask(known) is not None, "no shard of the orders in Redis")
     lies = {record.key: record.partition
             for record in kafka.read(place.brokers, place.topic("orders"))}
     must(ask(known) == lies[known], f"{known} lies in {lies[known]}, tallyctl says {ask(known)}")
