@@ -17,6 +17,10 @@ writes which offsets it tries, folds them, takes that back, commits, then tries 
 in between narrows the range down, and at three deaths of one offset alone its record is skipped,
 which K's metadata remembers.
 
+Sums go out later than the batches they come from: a window gathers them, and now and then a batch
+carries all of it. K's metadata says how far sums were told, and Redis is never flushed beyond, so a
+replay from R gathers again what was not told, and only that.
+
 Each step the seed picks a process and what it does next, or a fault: crash, stop and go on,
 expulsion, a partition wanted elsewhere, transactions timed out, Redis rolled back, emptied or
 without R, an error inside the flush, replies and commits that are lost or come late.
@@ -66,14 +70,17 @@ MUTANTS = {
     'offsets-outside': 'K moves when the offsets are sent, not at the commit',
     'no-turns': 'the shards of a process try at the same time, so one is charged with the other',
     'skipped-forgotten': 'what is skipped as poison is not in K\'s metadata',
+    'told-forgotten': 'a replay takes all sums below K for told',
+    'told-again': 'a replay gathers the sums of all it folds',
+    'flush-untold': 'state is flushed whose sums are not told',
     'absent-is-empty': 'a first flush is taken where R is gone but the old entities are not',
 }
 
 # Seeds that showed a mutant; after a change of the model `--mutants` finds new ones.
 CAUGHT_BY = {
-    'load-without-compare': 152, 'keep-after-refusal': 344, 'cursor-while-pending': 186,
-    'no-own-wait': 27, 'rebuild-under-new-logic': 102, 'no-generation': 50, 'no-epochs': 666,
-    'unknown-is-committed': 18, 'no-idle-check': 239,
+    'load-without-compare': 515, 'keep-after-refusal': 267, 'no-own-wait': 1321,
+    'rebuild-under-new-logic': 121, 'no-generation': 519, 'no-epochs': 102,
+    'unknown-is-committed': 74, 'no-idle-check': 171,
 }
 # One seed in many thousands shows these; `--mutants` tries them only where they are named as well.
 RARE = ('epochs-before-metadata', 'no-turns', 'absent-is-empty')
@@ -134,7 +141,8 @@ class World:
         # being tried, those of the last death that counted, how often
         self.redis = [NOTHING] * SHARDS
         self.history = [list(self.redis)]
-        self.cursor = [(0, FIRST, ())] * SHARDS  # K; number and version, what is skipped at K
+        # K; at K: number and version, what is skipped, how far sums are told
+        self.cursor = [(0, FIRST, (), 0)] * SHARDS
         self.passed = False              # an R above its K was found
         self.log = []                    # (transaction, shard, number, output)
         self.transactions = []           # open, or not marked yet
@@ -276,11 +284,12 @@ class Batch:
         self.shard, self.epoch, self.end = shard, shard.epoch, end
         self.outputs, self.changed = outputs, changed
         self.standing = shard.number, shard.logic
-        self.skipped = shard.skipped
+        self.skipped, self.told = shard.skipped, shard.told
 
 
 class Shard:
-    """state: wait, fence, cursor, run, stop. settled: what may be flushed reaches so far."""
+    """state: wait, fence, cursor, run, stop. settled: what may be flushed reaches so far. told: the
+    sums of all below went out; window: those of the rest; untold: settled changes of the rest."""
 
     def __init__(self, index):
         self.index, self.epoch, self.state, self.call = index, 0, 'wait', None
@@ -297,8 +306,10 @@ class Shard:
 
     def start(self, cursor, world):
         found, _, (number, self.logic), _, _, *tried, _ = world.redis[self.index]
-        self.K, (K_number, K_logic), self.skipped = cursor
+        self.K, (K_number, K_logic), self.skipped, self.told = cursor
         world.passed |= found > self.K
+        if 'told-forgotten' in world.mutants:
+            self.told = self.K
         self.step = 0
         self.set_danger(*tried)
         if found < 0:  # rebuild: wiped, then folded from the origin; the first flush brings R
@@ -314,6 +325,18 @@ class Shard:
         self.number = number if 'number-from-redis' in world.mutants else K_number
         self.settled_standing = self.number, self.logic
         self.cache, self.dirty, self.state = {}, {}, 'run'
+        self.window, self.untold = 0, []
+        if 'told-again' in world.mutants:
+            self.told = self.settled
+
+    def settle(self, end, changed, told, standing, world):
+        """A batch's outputs are out; its state may be flushed once its sums are, too."""
+        self.untold.append(changed)
+        if told < end and 'flush-untold' not in world.mutants:
+            return
+        for changes in self.untold:
+            self.dirty.update(changes)
+        self.untold, self.settled, self.settled_standing = [], end, standing
 
 
 class Process:
@@ -450,8 +473,14 @@ class Process:
         behind = shard.position < shard.K
         if shard.danger and not behind and not self.may_try(shard):
             return
-        if shard.position >= EVENTS or any(b.shard is shard for b in self.queue):
+        if any(b.shard is shard for b in self.queue):
             self.check(shard)
+            return
+        if shard.position >= EVENTS:
+            if shard.told < shard.position and not behind:
+                self.fold_records(shard, [], shard.position, False)
+            else:
+                self.check(shard)
             return
         end = min(EVENTS, shard.position + rng.randint(1, 5))
         if shard.danger and not behind:
@@ -496,7 +525,7 @@ class Process:
         return False
 
     def fold_records(self, shard, records, end, suppressed):
-        changed, outputs, block = {}, [], None
+        changed, outputs = {}, []
         for offset, record in records:
             if offset in shard.skipped:
                 outputs.append(('poison', offset))
@@ -510,23 +539,22 @@ class Process:
             shard.cache[entity], alerts = fold(shard.cache[entity], amount, shard.logic)
             changed[entity] = shard.cache[entity]
             outputs += [(entity, *alert) for alert in alerts]
-            block = (block or 0) + amount
-        if block is not None:
-            outputs.append(('block', block))
+            if offset >= shard.told:
+                shard.window += amount
         shard.position = end
         if suppressed:
-            shard.dirty.update(changed)
-            shard.settled = end
             if 'number-from-redis' in self.world.mutants:
                 shard.number += len(outputs)
-            shard.settled_standing = shard.number, shard.logic
+            shard.settle(end, changed, shard.told, (shard.number, shard.logic), self.world)
         else:
+            if not records or self.world.rng.random() < 0.4:
+                outputs.append(('block', shard.window))
+                shard.window, shard.told = 0, end
             numbered = [(shard.number + 1 + n, o) for n, o in enumerate(outputs)]
             shard.number += len(outputs)
             self.queue.append(Batch(shard, end, numbered, changed))
             if 'flush-beyond' in self.world.mutants:
-                shard.dirty.update(changed)
-                shard.settled = end
+                shard.settle(end, changed, end, (shard.number, shard.logic), self.world)
         self.evict(shard)
 
     def evict(self, shard):
@@ -537,6 +565,8 @@ class Process:
             for batch in self.queue + self.carried:
                 if batch.shard is shard:
                     pinned |= set(batch.changed)
+            for changed in shard.untold:
+                pinned |= set(changed)
             shard.cache = {e: v for e, v in shard.cache.items() if e in pinned}
 
     def check(self, shard):
@@ -602,8 +632,8 @@ class Process:
             self.step = 'abort'
             return None
         offsets = {b.shard.index: (b.end, b.standing,
-                                   () if 'skipped-forgotten' in world.mutants else b.skipped)
-                   for b in self.carried}
+                                   () if 'skipped-forgotten' in world.mutants else b.skipped,
+                                   b.told) for b in self.carried}
         self.transaction.offsets = offsets
         if 'offsets-outside' in world.mutants:
             world.cursor_moves(offsets)
@@ -635,9 +665,8 @@ class Process:
         for batch in self.carried:
             shard = batch.shard
             if batch.epoch == shard.epoch:
-                shard.K = shard.settled = batch.end
-                shard.settled_standing = batch.standing
-                shard.dirty.update(batch.changed)
+                shard.K = batch.end
+                shard.settle(batch.end, batch.changed, batch.told, batch.standing, self.world)
         self.carried, self.step = [], 'idle'
 
     def aborted(self):
