@@ -68,6 +68,7 @@ static void make_settings(struct replay *r, const struct replay_options *o)
 		.reference = r->reference,
 		.stats = &r->stats,
 		.owned = 1,
+		.draining = true, /* sums go out with the batch they come from */
 	};
 }
 

@@ -16,17 +16,6 @@ struct batch_block {
 	unsigned count;
 };
 
-struct batch_sum {
-	struct table rows;
-	struct sum_row *first, **last;
-};
-
-struct sum_row {
-	struct sum_row *next;
-	int32_t partition;
-	void *row;
-};
-
 struct batch *batch_new(const struct batch_setting *setting, int32_t partition, uint32_t epoch,
                         const struct standing *before, uint64_t output_number, bool suppressed,
                         int64_t now_ms)
@@ -56,9 +45,6 @@ static void count_bytes(struct batch *b)
 
 static void release_gathering(struct batch *b)
 {
-	for (unsigned t = 0; b->sums && t < b->setting->target_count; t++)
-		table_release(&b->sums[t].rows);
-	b->sums = NULL;
 	b->blocks = NULL;
 	buf_release(&b->scratch);
 	free(b->changed);
@@ -264,45 +250,14 @@ void effects_entry(struct effects *e, const struct output *output, struct str ke
 	add_entry(b, t, partition, entry, e->event->at.offset);
 }
 
-struct sum_key {
-	const struct output *output;
-	const void *row;
-};
-
-static bool row_same(const void *item, const void *key)
-{
-	const struct sum_row *a = item;
-	const struct sum_key *k = key;
-	return k->output->row_same(a->row, k->row);
-}
-
+/* Also of an event that is folded again: its sums may not be told yet. */
 void effects_sum(struct effects *e, const struct output *output, struct str key, const void *row)
 {
 	struct batch *b = e->batch;
-	if (b->suppressed)
+	if (e->event->at.offset < b->sums->told)
 		return;
 	unsigned t = target_of(b, output);
-	if (!b->sums) {
-		b->sums = arena_zalloc(&b->outputs, b->setting->target_count * sizeof(*b->sums));
-		for (unsigned i = 0; i < b->setting->target_count; i++)
-			b->sums[i].last = &b->sums[i].first;
-	}
-	struct batch_sum *sum = &b->sums[t];
-	uint64_t hash = output->row_hash(row);
-	struct sum_row *known =
-		table_find(&sum->rows, hash, row_same, &(struct sum_key){ output, row });
-	if (known) {
-		output->row_add(known->row, row);
-		return;
-	}
-	struct sum_row *fresh = arena_alloc(&b->outputs, sizeof(*fresh));
-	fresh->next = NULL;
-	fresh->partition = hash_partition(key, b->setting->targets[t].partitions);
-	fresh->row = arena_alloc(&b->outputs, output->data->size);
-	record_copy(output->data, row, fresh->row, &b->outputs);
-	table_add(&sum->rows, hash, fresh);
-	*sum->last = fresh;
-	sum->last = &fresh->next;
+	sums_add(b->sums, t, output, hash_partition(key, b->setting->targets[t].partitions), row);
 }
 
 /* ---- refusals ------------------------------------------------------------ */
@@ -521,15 +476,22 @@ static void write_entity(struct batch *b, struct cell *cell)
 	}
 }
 
+void batch_tell(struct batch *b)
+{
+	struct sums *s = b->sums;
+	must(!b->sealed && !b->suppressed);
+	for (unsigned t = 0; s->lists && t < s->target_count; t++) {
+		for (struct sum_row *row = s->lists[t].first; row; row = row->next)
+			add_entry(b, t, row->partition, row->row, b->after.position - 1);
+	}
+	sums_clear(s);
+}
+
 void batch_seal(struct batch *b)
 {
 	must(!b->sealed);
 	b->sealed = true;
 	int64_t last = b->after.position - 1;
-	for (unsigned t = 0; b->sums && t < b->setting->target_count; t++) {
-		for (struct sum_row *row = b->sums[t].first; row; row = row->next)
-			add_entry(b, t, row->partition, row->row, last);
-	}
 	for (unsigned t = 0; b->blocks && t < b->setting->target_count; t++) {
 		for (int32_t p = 0; p < b->setting->targets[t].partitions; p++)
 			close_block(b, t, p, block_at(b, t, p), last);

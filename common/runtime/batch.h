@@ -14,6 +14,7 @@
 
 #include "common/runtime/cache.h"
 #include "common/runtime/ports.h"
+#include "common/runtime/sums.h"
 #include "common/runtime/worker.h"
 
 /* Where a worker's outputs go: one row for each worker->outputs, in order. */
@@ -52,7 +53,6 @@ struct batch_write {
 };
 
 struct batch_block; /* an internal block being gathered */
-struct batch_sum;   /* rows of one OUTPUT_SUMMED */
 
 struct batch {
 	struct batch *next; /* of the list it is in */
@@ -62,6 +62,8 @@ struct batch {
 	bool suppressed, sealed, carried;
 	int64_t from; /* position before */
 	struct standing after;
+	struct sums *sums; /* the shard's */
+	int64_t told;      /* set with the seal: the sums of all events below are out with it */
 	uint64_t output_number; /* tw-seq of its last output (or of the last before it) */
 	int64_t opened_ms;      /* monotonic */
 	unsigned records;       /* events and entries folded into it */
@@ -78,7 +80,6 @@ struct batch {
 	struct cell **changed;
 	unsigned changed_count, changed_room;
 	struct batch_block *blocks; /* [target][partition] flattened, made on first use */
-	struct batch_sum *sums;     /* [target] */
 	struct str source_place;    /* tw-src of the record being folded, made on first use */
 	struct due_entry *dues;     /* changes of the due-time index */
 	unsigned due_count, due_room;
@@ -97,13 +98,15 @@ bool batch_is_bare(const struct batch *);
 void batch_changed(struct batch *, struct cell *);
 /* A change of the due-time index. */
 void batch_due(struct batch *, struct cell *, int64_t due_ms);
+/* It takes along all rows that were added up: before it is sealed. */
+void batch_tell(struct batch *);
 void batch_seal(struct batch *);
 
 /* A record, or an entry of a block, that is refused: to the DLQ with its original bytes. */
 struct refused {
 	const struct message *message;
-	struct str value;   /* of the entry; the message's own value otherwise */
-	size_t value_bytes; /* where value is only its beginning; else 0 */
+	struct str value;     /* of the entry; the message's own value otherwise */
+	size_t value_bytes;   /* where value is only its beginning; else 0 */
 	unsigned headers_cut; /* headers that the message had besides */
 	int64_t offset;
 	int64_t decided_at; /* offset of the record that decided about a held one; 0: itself */

@@ -10,9 +10,9 @@ size_t cursor_metadata_format(const struct cursor_metadata *m, char out[LIMIT_ME
 {
 	int n = snprintf(out, LIMIT_METADATA_BYTES,
 	                 "tw1 seq=%" PRIu64 " origin=%" PRId64 " topic=%s pin=%" PRId64
-	                 " first=%" PRIu32 " logic=%" PRIu32 " skipped=",
+	                 " first=%" PRIu32 " logic=%" PRIu32 " untold=%" PRId64 " skipped=",
 	                 m->output_number, m->origin, m->topic_id[0] ? m->topic_id : "-",
-	                 m->first_pin, m->first_logic, m->logic);
+	                 m->first_pin, m->first_logic, m->logic, m->untold);
 	for (unsigned i = 0; i < m->skipped_count; i++)
 		n += snprintf(out + n, LIMIT_METADATA_BYTES - (size_t)n, "%s%" PRId64, i ? "," : "",
 		              m->skipped[i]);
@@ -56,7 +56,8 @@ bool cursor_metadata_parse(struct str text, struct cursor_metadata *m)
 	if (!str_eq_c(value, "-"))
 		memcpy(m->topic_id, value.ptr, value.len);
 	if (!number(&rest, "pin", -1, &m->first_pin) || !number(&rest, "first", 0, &first) ||
-	    !number(&rest, "logic", 0, &logic) || first > UINT32_MAX || logic > UINT32_MAX)
+	    !number(&rest, "logic", 0, &logic) || !number(&rest, "untold", 0, &m->untold) ||
+	    first > UINT32_MAX || logic > UINT32_MAX)
 		return false;
 	m->output_number = (uint64_t)seq;
 	m->first_logic = (uint32_t)first;

@@ -23,6 +23,7 @@ struct cursor_metadata {
 	int64_t first_pin;      /* reference pin at the origin; -1: none */
 	uint32_t first_logic;   /* logic version at the origin */
 	uint32_t logic;         /* logic version at K */
+	int64_t untold;         /* offsets before K from where sums are not told yet */
 	int64_t skipped[LIMIT_SKIPPED];
 	unsigned skipped_count;
 };

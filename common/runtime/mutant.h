@@ -31,7 +31,10 @@
 	X(no_wipe, "a rebuild begins over what Redis still has")                                \
 	X(rebuild_under_new_logic, "a rebuild folds its first records under K's logic version") \
 	X(timer_unchecked, "a timer record rings whatever its entity expects")                  \
-	X(skipped_forgotten, "K's metadata does not name what is skipped as poison")
+	X(skipped_forgotten, "K's metadata does not name what is skipped as poison")            \
+	X(told_forgotten, "a replay takes all sums below K for told")                           \
+	X(told_again, "a replay gathers the sums of all it folds")                              \
+	X(flush_untold, "state is flushed whose sums are not told")
 
 #ifdef TALLY_MUTANTS
 #define MUTANT_NAME(name, words) MUTANT_##name,

@@ -69,6 +69,8 @@ void process_options_default(struct process_options *o)
 {
 	*o = (struct process_options){
 		.flush_interval_ms = 100,
+		.tell_interval_ms = 100,
+		.tell_interval_max_ms = 1000,
 		.flush_interval_max_ms = 1000,
 		.txn_interval_min_ms = 10,
 		.txn_interval_max_ms = 400,
@@ -649,9 +651,12 @@ static int64_t shard_next_turn(const struct process *p, const struct shard *s, i
 		at = earlier(at, s->flushed_ms + shard_flush_interval(s));
 	bool waiting_batch = s->ready || (s->open && !batch_is_bare(s->open)) ||
 	                     (s->carried && !s->carried->carried);
-	if (waiting_batch && p->publisher.state == PUBLISHER_IDLE) {
+	int64_t tell = s->state == SHARD_RUNNING ? shard_tell_ms(s) : INT64_MAX;
+	if ((waiting_batch || tell < at) && p->publisher.state == PUBLISHER_IDLE) {
 		int64_t begin = p->publisher.begun_ms +
 		                (p->busy ? longest_wait_ms(p) : p->options.txn_interval_min_ms);
+		if (!waiting_batch && begin < tell)
+			begin = tell;
 		at = earlier(at, begin > p->publisher.retry_ms ? begin : p->publisher.retry_ms);
 	}
 	return at;

@@ -17,6 +17,8 @@
 struct process_options {
 	int64_t flush_interval_ms;     /* 100 */
 	int64_t flush_interval_max_ms; /* 1000: while much changes */
+	int64_t tell_interval_ms;      /* 100: rows are added up for so long */
+	int64_t tell_interval_max_ms;  /* 1000: while there are many of them */
 	int64_t txn_interval_min_ms;   /* 10 */
 	int64_t txn_interval_max_ms;   /* 400: in a backlog, until one is worth its cost */
 	int64_t idle_check_ms;   /* 1000 */

@@ -35,6 +35,7 @@ void shard_init(struct shard *s, struct shard_setting *setting, int32_t partitio
 		             .awaited_pin = -1,
 		             .log_end = -1 };
 	cache_init(&s->cache, setting->options->cache_bytes);
+	sums_init(&s->sums, setting->batches->target_count);
 	timers_init(&s->timers);
 	chunk_init(&s->chunk);
 	s->settled_last = &s->settled;
@@ -53,6 +54,7 @@ static void free_batches(struct batch *b)
 void shard_release(struct shard *s)
 {
 	cache_release(&s->cache);
+	sums_release(&s->sums);
 	timers_release(&s->timers);
 	chunk_release(&s->chunk);
 	free_batches(s->settled);
@@ -109,6 +111,7 @@ void shard_drop(struct shard *s, struct shard_update *u)
 	s->blamed = 0;
 	s->left_out_ms = 0;
 	shard_stop_trial(s);
+	sums_clear(&s->sums);
 	gathering_clear(&s->gathering);
 	free_batches(s->settled);
 	s->settled = NULL;
@@ -153,10 +156,30 @@ void shard_restart(struct shard *s, const char *why, int64_t delay_ms, int64_t n
 
 /* ---- publishing ------------------------------------------------------------ */
 
-void shard_seal(struct shard *s, struct batch *b)
+int64_t shard_tell_ms(const struct shard *s)
+{
+	const struct process_options *o = s->setting->options;
+	if (s->sums.count == 0)
+		return INT64_MAX;
+	if (s->setting->draining || s->trial.danger.until || s->sums.count >= LIMIT_SUM_ROWS ||
+	    *s->setting->batches->held_bytes >= LIMIT_UNFLUSHED_BYTES / 4)
+		return 0;
+	return s->sums.told_ms +
+	       (s->sums.count < LIMIT_SUM_ROWS / 8 ? o->tell_interval_ms : o->tell_interval_max_ms);
+}
+
+void shard_seal(struct shard *s, struct batch *b, int64_t now_ms)
 {
 	struct cursor_metadata k = s->metadata;
 	char text[LIMIT_METADATA_BYTES];
+	if (now_ms >= shard_tell_ms(s)) {
+		batch_tell(b);
+		s->sums.told_ms = now_ms;
+	}
+	if (s->sums.count == 0)
+		s->sums.told = b->after.position;
+	b->told = s->sums.told;
+	k.untold = b->after.position - b->told;
 	batch_seal(b);
 	s->output_number = b->output_number; /* sealing numbers the blocks */
 	k.output_number = b->output_number;
@@ -166,14 +189,14 @@ void shard_seal(struct shard *s, struct batch *b)
 	b->metadata = arena_str(&b->memory, str_of(text, cursor_metadata_format(&k, text)));
 }
 
-bool shard_seal_open(struct shard *s)
+bool shard_seal_open(struct shard *s, int64_t now_ms)
 {
 	struct batch *b = s->open;
 	if (!b || b->after.position == b->from)
 		return true;
 	if (s->ready)
 		return false;
-	shard_seal(s, b);
+	shard_seal(s, b, now_ms);
 	s->open = NULL;
 	s->ready = b;
 	return true;
@@ -190,12 +213,15 @@ struct batch *shard_next_batch(struct shard *s, bool eager, int64_t now_ms)
 		s->ready = NULL;
 		return s->carried;
 	}
-	struct batch *b = s->open;
-	if (!b || b->suppressed || b->after.position == b->from)
+	/* Sums wait for a batch that goes anyway, but not for ever. */
+	bool tells = s->state == SHARD_RUNNING && s->standing.position >= s->output_cursor &&
+	             now_ms >= shard_tell_ms(s);
+	struct batch *b = tells ? shard_open_batch(s, now_ms) : s->open;
+	if (!b || b->suppressed || (b->after.position == b->from && !tells))
 		return NULL;
-	if (batch_is_bare(b) && !eager && now_ms - b->opened_ms < BARE_BATCH_MS)
+	if (batch_is_bare(b) && !tells && !eager && now_ms - b->opened_ms < BARE_BATCH_MS)
 		return NULL;
-	shard_seal(s, b);
+	shard_seal(s, b, now_ms);
 	s->open = NULL;
 	s->carried = b;
 	return b;
@@ -203,7 +229,8 @@ struct batch *shard_next_batch(struct shard *s, bool eager, int64_t now_ms)
 
 static void gather_settled(struct shard *s)
 {
-	while (s->settled && !gathering_is_full(&s->gathering)) {
+	while (s->settled && s->settled->after.position <= s->covered &&
+	       !gathering_is_full(&s->gathering)) {
 		struct batch *b = s->settled;
 		s->settled = b->next;
 		if (!s->settled)
@@ -220,6 +247,8 @@ void shard_settle(struct shard *s, struct batch *b)
 	*s->settled_last = b;
 	s->settled_last = &b->next;
 	s->settled_pairs += b->pairs;
+	if (b->told >= b->after.position || MUTANT(flush_untold))
+		s->covered = b->after.position;
 	for (unsigned i = 0; i < b->due_count; i++)
 		timers_add(&s->timers, b->dues[i].member, b->dues[i].due_ms);
 	gather_settled(s);
@@ -277,6 +306,7 @@ void shard_published(struct shard *s, struct batch *b, enum publish_result resul
 	s->output_cursor = b->after.position;
 	s->metadata.output_number = b->output_number;
 	s->metadata.logic = b->after.logic;
+	s->metadata.untold = b->after.position - b->told;
 	shard_settle(s, b);
 }
 
@@ -630,8 +660,9 @@ void shard_tick(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_u
 
 bool shard_is_quiet(const struct shard *s)
 {
-	return !s->owned || (!s->chunk.busy && !s->carried && !s->ready && !s->open &&
-	                     !s->gathering.batches && !s->flushing && !s->flush_due);
+	return !s->owned ||
+	       (!s->chunk.busy && !s->carried && !s->ready && !s->open && !s->gathering.batches &&
+	        !s->settled && s->sums.count == 0 && !s->flushing && !s->flush_due);
 }
 
 void shard_status_of(const struct shard *s, struct shard_status *out)

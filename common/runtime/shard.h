@@ -119,11 +119,13 @@ struct shard {
 	int64_t awaited_since_ms;
 	int64_t unknown_logic; /* the fold stands before an order of this version; 0: none */
 
-	struct batch *carried;                 /* in a transaction, or to go into one again */
-	struct batch *ready;                   /* sealed, waiting */
-	struct batch *open;                    /* being folded */
-	struct gathering gathering;            /* committed, becoming the next flush */
-	struct batch *settled, **settled_last; /* committed, the next flush is full */
+	struct sums sums;           /* not told yet */
+	int64_t covered;            /* what is settled below may be flushed: it is told */
+	struct batch *carried;      /* in a transaction, or to go into one again */
+	struct batch *ready;        /* sealed, waiting */
+	struct batch *open;         /* being folded */
+	struct gathering gathering; /* committed, becoming the next flush */
+	struct batch *settled, **settled_last; /* committed, not told or the next flush is full */
 	unsigned settled_pairs;                /* of those */
 	struct flush_call *flushing;
 	bool flush_sent; /* false: kept, to be sent again */
@@ -182,10 +184,13 @@ void shard_claim_step(struct shard *, const struct happening *, int64_t now_ms,
 void shard_claim_tick(struct shard *, int64_t now_ms, struct shard_update *);
 void shard_flushed(struct shard *, const struct happening *, int64_t now_ms, struct shard_update *);
 /* Seals it and gives it the metadata that K will have after it. */
-void shard_seal(struct shard *, struct batch *);
+void shard_seal(struct shard *, struct batch *, int64_t now_ms);
 /* The same with the open batch, which gets ready. False: another one is ready still. */
-bool shard_seal_open(struct shard *);
+bool shard_seal_open(struct shard *, int64_t now_ms);
 void shard_settle(struct shard *, struct batch *);
+struct batch *shard_open_batch(struct shard *, int64_t now_ms);
+/* When sums are to be told, at the latest; INT64_MAX: there are none. */
+int64_t shard_tell_ms(const struct shard *);
 void shard_fold(struct shard *, int64_t now_ms, struct shard_update *);
 void shard_ask_load(struct shard *, int64_t now_ms, struct shard_update *);
 void shard_ask_due(struct shard *, int64_t now_ms, struct shard_update *);

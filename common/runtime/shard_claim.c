@@ -175,6 +175,11 @@ static void start(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (s->input_cursor < 0)
 		cache_is_empty_in_store(&s->cache);
 	s->flushed = s->standing;
+	s->covered = s->standing.position;
+	s->sums.told = s->output_cursor - (MUTANT(told_forgotten) ? 0 : s->metadata.untold);
+	if (MUTANT(told_again))
+		s->sums.told = s->standing.position;
+	s->sums.told_ms = now_ms;
 	s->output_number = MUTANT(number_from_start) ? 0 : s->metadata.output_number;
 	s->flushed_ms = s->checked_ms = now_ms;
 	shard_ask_due(s, now_ms, u);

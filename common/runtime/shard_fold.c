@@ -65,13 +65,15 @@ void *view_push(struct view *v, unsigned n, struct list *list, size_t item_size)
 
 /* ---- the open batch ------------------------------------------------------------- */
 
-static struct batch *open_batch(struct shard *s, int64_t now_ms)
+struct batch *shard_open_batch(struct shard *s, int64_t now_ms)
 {
-	if (!s->open)
+	if (!s->open) {
 		s->open = batch_new(
 			s->setting->batches, s->partition, atomic_load(&s->epoch), &s->standing,
 			s->output_number,
 			s->standing.position < s->output_cursor && !MUTANT(no_suppression), now_ms);
+		s->open->sums = &s->sums;
+	}
 	return s->open;
 }
 
@@ -83,7 +85,7 @@ static bool batch_is_full(const struct shard *s, const struct batch *b)
 }
 
 /* Brings the batch up to where the fold stands; below K it is settled at once. */
-static void close_step(struct shard *s)
+static void close_step(struct shard *s, int64_t now_ms)
 {
 	struct batch *b = s->open;
 	if (!b)
@@ -93,9 +95,12 @@ static void close_step(struct shard *s)
 	if (b->suppressed) {
 		s->open = NULL;
 		batch_seal(b);
+		if (s->sums.count == 0 && s->sums.told < b->after.position)
+			s->sums.told = b->after.position;
+		b->told = s->sums.told;
 		shard_settle(s, b);
 	} else if (batch_is_full(s, b)) {
-		shard_seal_open(s);
+		shard_seal_open(s, now_ms);
 	}
 }
 
@@ -242,7 +247,7 @@ static bool fold_item(struct shard *s, struct item *item, int64_t now_ms)
 		return false;
 	if (item->kind == ITEM_LOGIC && !fold_logic(s, item))
 		return false;
-	struct batch *b = open_batch(s, now_ms);
+	struct batch *b = shard_open_batch(s, now_ms);
 	must_set_position(s->setting->batches->topic.ptr, s->partition, item->message->offset);
 	count_item(s, b, item->message);
 	switch (item->kind) {
@@ -274,14 +279,14 @@ static void finish_chunk(struct shard *s, int64_t now_ms, struct shard_update *u
 	if (replaying && next > s->output_cursor && !MUTANT(gap_across_cursor))
 		next = s->output_cursor; /* what lies behind a gap at K belongs to the next batch */
 	if (next > s->standing.position) {
-		open_batch(s, now_ms);
+		shard_open_batch(s, now_ms);
 		s->standing.position = next;
 	}
 	if (next > s->log_end)
 		s->log_end = next;
 	if (c->taken.count || c->taken.at_end) /* an empty take says nothing */
 		s->caught_up = c->taken.at_end;
-	close_step(s);
+	close_step(s, now_ms);
 	chunk_clear(c);
 	u->asks |= ASK_GIVE_BACK;
 	unsigned owned = s->setting->owned ? s->setting->owned : 1;
@@ -303,7 +308,7 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 			fetch_entities(c, c->folded + FETCH_AHEAD);
 			if (fold_item(s, &c->items[c->folded], now_ms))
 				continue;
-			close_step(s);
+			close_step(s, now_ms);
 			if (!s->unknown_logic)
 				u->asks |= ASK_REFERENCE;
 			return;
@@ -314,7 +319,7 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 			                       s->standing.logic };
 		chunk_decode(c, &intake, &s->cache, &reference);
 		if (c->missing_count) {
-			close_step(s);
+			close_step(s, now_ms);
 			shard_ask_load(s, now_ms, u);
 			return;
 		}

@@ -118,7 +118,7 @@ void shard_tick_trial(struct shard *s, int64_t now_ms, struct shard_update *u)
 		return;
 	s->setting->trying = s;
 	if (t->step_until) {
-		if ((position >= t->step_until || at_end) && shard_seal_open(s))
+		if ((position >= t->step_until || at_end) && shard_seal_open(s, now_ms))
 			ask(s, 0, 0, u);
 	} else if (position == s->output_cursor) {
 		if (position >= t->danger.until || at_end)

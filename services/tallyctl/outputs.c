@@ -17,6 +17,7 @@
 struct gathering {
 	const struct fleet *fleet;
 	const char *topic; /* being read */
+	bool summed;       /* its rows are added up over several batches */
 	struct evidence *evidence;
 };
 
@@ -61,6 +62,8 @@ static void take_output(void *self, const struct message *m)
 		offset = at;
 	if (number > e->output_number)
 		e->output_number = number;
+	if (g->summed && offset > e->summed)
+		e->summed = offset;
 	if (offset > e->cause) {
 		e->cause = offset;
 		e->topic = g->topic;
@@ -92,6 +95,7 @@ struct rc outputs_read(struct session *session, const struct fleet *fleet, struc
 	const struct worker *worker = fleet->worker;
 	struct gathering g = { .fleet = fleet, .evidence = out };
 	const char *topics[TOPICS_MOST];
+	bool summed[TOPICS_MOST] = { false };
 	unsigned count = 0;
 
 	topics[count++] = arena_printf(session->memory, "%s.dlq", fleet->topic).ptr;
@@ -101,14 +105,16 @@ struct rc outputs_read(struct session *session, const struct fleet *fleet, struc
 		for (const struct output *const *x = worker->outputs; x != o; x++)
 			known |= strcmp((*x)->topic, (*o)->topic) == 0;
 		must(count < TOPICS_MOST);
-		if (!known)
-			topics[count++] =
-				connection_topic(session->config, (*o)->topic, session->memory);
+		if (known)
+			continue;
+		summed[count] = (*o)->form == OUTPUT_SUMMED;
+		topics[count++] = connection_topic(session->config, (*o)->topic, session->memory);
 	}
 	for (int32_t p = 0; p < fleet->partitions; p++)
-		out[p] = (struct evidence){ .cause = -1 };
+		out[p] = (struct evidence){ .cause = -1, .summed = -1 };
 	for (unsigned i = 0; i < count; i++) {
 		g.topic = topics[i];
+		g.summed = summed[i];
 		TRY(read_topic(session, &g));
 	}
 	return OK;

@@ -18,6 +18,7 @@ struct evidence {
 	int64_t output_number; /* the highest tw-seq; 0: none */
 	int64_t cause;         /* the highest offset that an output came of; -1: none */
 	const char *topic;     /* where that was found */
+	int64_t summed;        /* the highest among rows that are added up; -1: none */
 	int64_t skipped[LIMIT_SKIPPED];
 	unsigned skipped_count; /* refused as poison, the latest of them */
 };

@@ -113,6 +113,29 @@ static struct rc remember(struct repair *r, const struct fleet *fleet, struct pa
 	return OK;
 }
 
+static bool adds_up(const struct worker *worker)
+{
+	for (const struct output *const *o = worker->outputs; *o; o++)
+		if ((*o)->form == OUTPUT_SUMMED)
+			return true;
+	return false;
+}
+
+/* How far below the new K sums are out: as far as such outputs reach, or as K said before, and R
+ * never passes that. */
+static void judge_sums(const struct fleet *fleet, struct patient *s)
+{
+	int64_t told = s->evidence.summed + 1;
+
+	if (s->before.exists && s->readable && s->before.offset - s->metadata.untold > told)
+		told = s->before.offset - s->metadata.untold;
+	if (s->redis.cursor > told)
+		told = s->redis.cursor;
+	if (told < s->metadata.origin)
+		told = s->metadata.origin;
+	s->metadata.untold = adds_up(fleet->worker) && told < s->cursor ? s->cursor - told : 0;
+}
+
 static struct rc judge(struct repair *r, const struct fleet *fleet, struct patient *s)
 {
 	if (s->readable && s->metadata.topic_id[0] &&
@@ -131,6 +154,7 @@ static struct rc judge(struct repair *r, const struct fleet *fleet, struct patie
 		              "the shard began (a rebuild starts there; 0 where records are gone)");
 	if (!s->readable)
 		TRY(remember(r, fleet, s));
+	judge_sums(fleet, s);
 	if ((int64_t)s->metadata.output_number < s->evidence.output_number)
 		s->metadata.output_number = (uint64_t)s->evidence.output_number;
 	s->finding = FINDING_SET;

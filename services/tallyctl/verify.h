@@ -63,6 +63,7 @@ struct audit {
 	struct intake_buffer buffer;
 	int32_t partition;             /* being read */
 	int64_t until;                 /* ... and folded up to there */
+	bool untold;                   /* what is being folded has its sums not told yet */
 	char doing[300];               /* for progress */
 	struct rc failed;              /* of a fold inside a read */
 	int64_t fold_ns;               /* CPU time of decoding and folding */

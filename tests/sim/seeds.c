@@ -9,14 +9,14 @@ const struct sim_seed sim_seeds[] = {
 	/* Mutants that few seeds show: seeds of preset dev. Sanitizers make caches count their memory
 	 * otherwise, so another build draws another run. */
 	{ .app = "counter", .mutant = "gap_across_cursor", .seed = 18 },
-	{ .app = "counter", .mutant = "no_own_wait", .seed = 157 },
+	{ .app = "counter", .mutant = "no_own_wait", .seed = 683 },
 	{ .app = "counter", .mutant = "late_answers", .seed = 229 },
-	{ .app = "counter", .mutant = "no_idle_check", .seed = 157 },
-	{ .app = "counter", .mutant = "load_without_compare", .seed = 604 },
-	{ .app = "counter", .mutant = "torn_unmarked", .seed = 131 },
-	{ .app = "counter", .mutant = "late_wipe", .seed = 726 },
-	{ .app = "counter", .mutant = "no_generation", .seed = 124 },
-	{ .app = "counter", .mutant = "epochs_before_metadata", .seed = 689 },
-	{ .app = "counter", .mutant = "cursor_while_pending", .seed = 1114 },
+	{ .app = "counter", .mutant = "no_idle_check", .seed = 109 },
+	{ .app = "counter", .mutant = "load_without_compare", .seed = 947 },
+	{ .app = "counter", .mutant = "torn_unmarked", .seed = 404 },
+	{ .app = "counter", .mutant = "late_wipe", .seed = 3919 },
+	{ .app = "counter", .mutant = "no_generation", .seed = 58 },
+	{ .app = "counter", .mutant = "epochs_before_metadata", .seed = 701 },
+	{ .app = "counter", .mutant = "cursor_while_pending", .seed = 176 },
 	{ .app = NULL },
 };

@@ -199,6 +199,8 @@ static void draw_options(struct sim_world *w)
 		return;
 	o->flush_interval_ms = dice_between(d, 1, 60);
 	o->flush_interval_max_ms = o->flush_interval_ms * dice_between(d, 1, 5);
+	o->tell_interval_ms = dice_between(d, 0, 90);
+	o->tell_interval_max_ms = o->tell_interval_ms * dice_between(d, 1, 3);
 	o->txn_interval_min_ms = dice_between(d, 0, 10);
 	o->idle_check_ms = dice_between(d, 50, 600);
 	o->revoke_flush_ms = dice_between(d, 50, 2000);

@@ -12,6 +12,7 @@ void rig_init(struct rig *r, const struct worker *worker)
 {
 	*r = (struct rig){ .now_ms = 1000000, .wall_ms = 5000 };
 	process_options_default(&r->options);
+	r->options.tell_interval_ms = r->options.tell_interval_max_ms = 0; /* with every batch */
 	arena_init(&r->memory, 4096);
 	r->reference = reference_store_new();
 	for (unsigned t = 0; t < 3; t++)

@@ -13,7 +13,7 @@
 #include "tests/support/tiny_worker.h"
 
 #define RIG_SHARDS 3
-#define RIG_METADATA "tw1 seq=%d origin=0 topic=T pin=-1 first=1 logic=1 skipped=%s"
+#define RIG_METADATA "tw1 seq=%d origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped=%s"
 
 struct rig {
 	struct process_options options;

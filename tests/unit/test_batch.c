@@ -27,9 +27,14 @@ static const struct batch_setting setting = { &tiny_worker,
 	                                      &held_bytes };
 static const struct standing before = { .position = 10 };
 
+static struct sums sums;
+
 static struct batch *new_batch(bool suppressed)
 {
 	struct batch *b = batch_new(&setting, 2, 1, &before, 5, suppressed, 0);
+	sums_release(&sums);
+	sums_init(&sums, 3);
+	b->sums = &sums;
 	b->after.position = 20;
 	return b;
 }
@@ -68,6 +73,9 @@ static void rows_are_added_up(void **state)
 	for (int64_t i = 1; i <= 10; i++)
 		entry(b, &sums_output, "a-1", i);
 	assert_int_equal(b->outgoing_count, 0);
+	assert_int_equal(sums.count, 1);
+	batch_tell(b);
+	assert_int_equal(sums.count, 0);
 	batch_seal(b);
 	const struct outgoing *out = only(b, OUTGOING_BLOCK);
 	assert_str(out->value, "[{\"account\":\"a-1\",\"amount\":55}]");
@@ -152,6 +160,7 @@ static void a_suppressed_batch_only_writes(void **state)
 	effects_set(&effects, STR("k"), STR("v"));
 	effects_set_score(&effects, STR("board"), STR("m"), 0);
 	batch_seal(b);
+	assert_int_equal(sums.count, 1); /* perhaps not told yet */
 	assert_int_equal(b->outgoing_count, 0);
 	assert_int_equal(b->output_number, 5);
 	assert_int_equal(b->write_count, 2);

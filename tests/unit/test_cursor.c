@@ -46,20 +46,21 @@ static void foreign_text_is_refused(void **state)
 		"",
 		" ",
 		"tw1",
-		"tw2 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=",
-		"tw1 seq=-1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=",
-		"tw1 seq=1 origin=-1 topic=- pin=-1 first=1 logic=1 skipped=",
-		"tw1 seq=1 origin=0 topic pin=-1 first=1 logic=1 skipped=",
+		"tw2 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0 skipped=",
+		"tw1 seq=-1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0 skipped=",
+		"tw1 seq=1 origin=-1 topic=- pin=-1 first=1 logic=1 untold=0 skipped=",
+		"tw1 seq=1 origin=0 topic pin=-1 first=1 logic=1 untold=0 skipped=",
 		"tw1 seq=1 origin=0 topic=0123456789012345678901234567890123456789012345678 pin=-1 "
 		"first=1 "
-		"logic=1 skipped=",
-		"tw1 seq=1 origin=0 topic=- pin=-2 first=1 logic=1 skipped=",
-		"tw1 seq=1 origin=0 topic=- pin=-1 first=4294967296 logic=1 skipped=",
-		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1",
-		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped",
-		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=x",
-		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped=1,,2",
-		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 skipped="
+		"logic=1 untold=0 skipped=",
+		"tw1 seq=1 origin=0 topic=- pin=-2 first=1 logic=1 untold=0 skipped=",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=4294967296 logic=1 untold=0 skipped=",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=-1 skipped=",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0 skipped",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0 skipped=x",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0 skipped=1,,2",
+		"tw1 seq=1 origin=0 topic=- pin=-1 first=1 logic=1 untold=0 skipped="
 		"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
 		"{\"version\":1}",
 	};

@@ -23,6 +23,7 @@ static int begin(void **state)
 	fake_init(&f);
 	arena_init(&memory, 1024);
 	process_options_default(&options);
+	options.tell_interval_ms = options.tell_interval_max_ms = 0; /* with every batch */
 	p = process_new(&tiny_worker, &f.ports, &options);
 	return 0;
 }
@@ -62,7 +63,7 @@ static void answer_cursor(int32_t partition, uint64_t ticket, int64_t output_cur
 	h->cursor = (struct cursor){
 		.exists = true,
 		.output_cursor = output_cursor,
-		.metadata = STR("tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 skipped="),
+		.metadata = STR("tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped="),
 		.log_end = 1000,
 		.topic_id = STR("T"),
 		.partitions = 2,

@@ -174,7 +174,8 @@ static void what_does_not_fit_is_refused_with_words(void **state)
 		{ { .logic = 4 }, "shard is at 4" },
 		{ { .input_cursor = 7,
 		    .output_cursor = 7,
-		    .metadata = "tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=5 skipped=" },
+		    .metadata =
+		            "tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=5 untold=0 skipped=" },
 		  "shard is at 5: start a newer build" },
 		{ { .partitions = 4 }, "4 partitions" },
 		{ { .partitions = -1 }, "partition count" },
@@ -204,7 +205,7 @@ static void without_a_whole_meta_it_is_rebuilt(void **state)
 			               .output_cursor = 2,
 			               .output_number = 6,
 			               .metadata = "tw1 seq=6 origin=1 topic=T pin=-1 "
-			                           "first=2 logic=3 skipped=" };
+			                           "first=2 logic=3 untold=0 skipped=" };
 		rig_assign(&rig, 0);
 		rig_tick(&rig, 0);
 		rig_claimed(&rig, 0, &c);
@@ -257,7 +258,8 @@ static void a_batch_is_loaded_folded_published_flushed(void **state)
 	assert_int_equal(b->outgoing_count, 4); /* two events, a block, a block of sums */
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(seq_of(&b->outgoing[i]), i + 1);
-	assert_str(b->metadata, "tw1 seq=4 origin=0 topic=T pin=-1 first=1 logic=1 skipped=");
+	assert_str(b->metadata,
+	           "tw1 seq=4 origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped=");
 	assert_str(outgoing_header(&b->outgoing[1], "tw-src"), "in/0/1");
 	assert_null(shard_next_flush(s, rig.now_ms + 1000)); /* nothing before the commit */
 	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
@@ -366,6 +368,59 @@ static void markers_alone_move_K_and_R(void **state)
 	assert_int_equal(s->metadata.output_number, 0);
 	rig_flush(&rig, 0);
 	assert_int_equal(s->input_cursor, 4);
+}
+
+/* Sums go out now and then, and R never passes what is told. */
+static void sums_are_told_later(void **state)
+{
+	(void)state;
+	rig.options.tell_interval_ms = 50;
+	rig_run(&rig, 0, &fresh);
+	rig.now_ms = s->sums.told_ms + 10;
+	fold_one(deposit(0, 5));
+	struct batch *b = rig_carry(&rig, 0);
+	assert_int_equal(b->outgoing_count, 2); /* the event and the block */
+	assert_non_null(strstr(b->metadata.ptr, " untold=1 "));
+	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
+	assert_int_equal(s->output_cursor, 1);
+	assert_null(shard_next_flush(s, rig.now_ms + 1000));
+	assert_false(shard_is_quiet(s));
+	assert_null(rig_carry(&rig, 0));
+	rig.now_ms += 40;
+	b = rig_carry(&rig, 0); /* nothing came, so they go alone */
+	assert_non_null(b);
+	assert_int_equal(b->outgoing_count, 1);
+	assert_int_equal(b->after.position, 1);
+	assert_non_null(strstr(b->metadata.ptr, " untold=0 "));
+	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
+	rig_flush(&rig, 0);
+	assert_int_equal(s->input_cursor, 1);
+	assert_true(shard_is_quiet(s));
+}
+
+/* What was folded below K and not told is added up again; what was told is not. */
+static void untold_sums_are_added_up_again(void **state)
+{
+	(void)state;
+	const struct rig_claim c = { .output_cursor = 2,
+		                     .metadata = "tw1 seq=5 origin=0 topic=T pin=-1 first=1 "
+		                                 "logic=1 untold=1 skipped=",
+		                     .claimer = "other" };
+	rig.options.tell_interval_ms = 50;
+	rig_run(&rig, 0, &c);
+	struct message m[] = { deposit(0, 5), deposit(1, 7) };
+	rig_fold(&rig, 0, m, 2);
+	assert_int_equal(s->standing.position, 2);
+	assert_int_equal(s->sums.count, 1);
+	assert_int_equal(s->covered, 0); /* one batch, of which a part is not told */
+	rig.now_ms = s->sums.told_ms + 50;
+	struct batch *b = rig_carry(&rig, 0);
+	assert_int_equal(b->outgoing_count, 1);
+	assert_non_null(strstr(b->outgoing[0].value.ptr, "\"amount\":7"));
+	assert_int_equal(seq_of(&b->outgoing[0]), 6);
+	rig_published(&rig, 0, b, PUBLISH_COMMITTED);
+	rig_flush(&rig, 0);
+	assert_int_equal(s->input_cursor, 2);
 }
 
 static void a_load_is_compared_with_R(void **state)
@@ -1283,6 +1338,8 @@ static const struct CMUnitTest tests[] = {
 	T(output_numbers_have_no_gap_and_no_double),
 	T(below_K_outputs_are_dropped_and_values_settled),
 	T(markers_alone_move_K_and_R),
+	T(sums_are_told_later),
+	T(untold_sums_are_added_up_again),
 	T(a_load_is_compared_with_R),
 	T(a_kept_flush_is_no_excuse),
 	T(an_unreadable_entity_refuses_the_shard),
