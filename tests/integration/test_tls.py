@@ -3,9 +3,9 @@
 """TLS and passwords: the workers do a small load with a broker and a Redis that demand them.
 
 The authority is made here. The broker's listener takes SASL over TLS only (SCRAM for the workers,
-PLAIN for tallyctl), Redis takes TLS with client certificates and knows an ACL user that may do what
-docs/SECURITY.md says and nothing else. Then each thing that can be wrong is made wrong: what it
-says must name the cause, /readyz must be 503, and no secret may be in any log.
+PLAIN for an operator's tallyctl) and grants what docs/SECURITY.md says and nothing else; so does
+Redis, which takes TLS with client certificates. Then each thing that can be wrong is made wrong:
+what it says must name the cause, /readyz must be 503, and no secret may be in any log.
 """
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import ladder as ladders
 from rig import ROOT, Place, free_port, program
+from rig.redis import Redis
 from rig.servers import Broker, RedisServer
 from rig.stage import Stage, main, must
 from rig.workers import Fleet, Worker
@@ -25,6 +26,7 @@ from test_worker_cli import get
 
 EVENTS = 3000
 KAFKA_USER, KAFKA_SECRET, PLAIN_SECRET = "tally", "kafka-horse-battery", "plain-horse-battery"
+OPERATOR, PREFIX = "operator", "tls."
 REDIS_USER, REDIS_SECRET, ADMIN_SECRET = "tally", "redis-horse-battery", "admin-horse-battery"
 SECRETS = (KAFKA_SECRET, PLAIN_SECRET, REDIS_SECRET, ADMIN_SECRET, "wrong-horse")
 WAIT_S = 20.0
@@ -74,7 +76,7 @@ def start_broker(stage: Stage, keys: Path) -> tuple[Broker, str]:
     conf, mechanisms = stage.folder / "broker.conf", "org.apache.kafka.common.security"
     ours = f"PLAINTEXT://127.0.0.1:{broker.port}"  # for the test itself
     theirs = f"SECURE://127.0.0.1:{secure}"
-    plain = f'{mechanisms}.plain.PlainLoginModule required user_tally="{PLAIN_SECRET}"'
+    plain = f'{mechanisms}.plain.PlainLoginModule required user_{OPERATOR}="{PLAIN_SECRET}"'
     conf.write_text(f"""
 listeners={ours},{theirs},CONTROLLER://127.0.0.1:{broker.port + 1}
 advertised.listeners={ours},{theirs}
@@ -84,20 +86,48 @@ listener.name.secure.scram-sha-512.sasl.jaas.config={mechanisms}.scram.ScramLogi
 listener.name.secure.plain.sasl.jaas.config={plain};
 listener.name.secure.ssl.keystore.type=PEM
 listener.name.secure.ssl.keystore.location={keys}/keystore.pem
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 """)
     os.environ["BROKER_CONF"] = str(conf)
     try:
         broker.start()
     finally:
         del os.environ["BROKER_CONF"]
+    kafka_tool(broker, "kafka.admin.ConfigCommand", "--alter", "--entity-type", "users",
+               "--entity-name", KAFKA_USER,
+               "--add-config", f"SCRAM-SHA-512=[password={KAFKA_SECRET}]")
+    for rights in rights_of_page():
+        kafka_tool(broker, "org.apache.kafka.tools.AclCommand", "--add", *rights)
+    return broker, f"127.0.0.1:{secure}"
+
+
+def kafka_tool(broker: Broker, tool: str, *words: str) -> None:
+    """One of Kafka's own, as the administrator."""
     library = subprocess.run(["bash", "-c", ". deploy/local/lib.sh; cache_dir"], cwd=ROOT,
                              text=True, capture_output=True, check=True).stdout.strip()
-    subprocess.run(["java", "-cp", f"{library}/kafka/lib/*", "kafka.admin.ConfigCommand",
-                    "--bootstrap-server", broker.address, "--alter", "--entity-type", "users",
-                    "--entity-name", KAFKA_USER,
-                    "--add-config", f"SCRAM-SHA-512=[password={KAFKA_SECRET}]"],
+    subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{library}/kafka/lib/*", tool,
+                    "--bootstrap-server", broker.address, *words],
                    check=True, capture_output=True, timeout=60)
-    return broker, f"127.0.0.1:{secure}"
+
+
+def rights_of_page() -> list[list[str]]:
+    """The rows of docs/SECURITY.md, under our prefix, as words of Kafka's own tool.
+
+    Rows that differ by their resource only are one call.
+    """
+    page, calls = (ROOT / "docs" / "SECURITY.md").read_text(), {}
+    blocks = re.findall(r"^```acl-kafka\n(.*?)^```", page, re.M | re.S)
+    must(len(blocks) == 2, f"docs/SECURITY.md has {len(blocks)} tables of rights")
+    for row in "".join(blocks).splitlines():
+        who, kind, name, *operations = row.split()
+        full = name if kind == "transactional-id" and who != f"User:{OPERATOR}" else PREFIX + name
+        pattern = "prefixed" if full.endswith("*") else "literal"
+        calls.setdefault((who, kind, pattern, *operations), []).append(full.rstrip("*"))
+    return [["--allow-principal", who, "--resource-pattern-type", pattern,
+             *(word for name in names for word in (f"--{kind}", name)),
+             *(word for operation in operations for word in ("--operation", operation))]
+            for (who, kind, pattern, *operations), names in calls.items()]
 
 
 def acl_rule() -> str:
@@ -168,11 +198,21 @@ def must_do_a_load(stage: Stage, place: Place, settings: dict[str, str]) -> None
 
 def must_serve_tallyctl(stage: Stage, place: Place, keys: Path, settings: dict[str, str]) -> None:
     """The configuration as a file, and PLAIN."""
-    plain = {**settings, "kafka.sasl.mechanism": "PLAIN",
+    plain = {**settings, "kafka.sasl.mechanism": "PLAIN", "kafka.sasl.username": OPERATOR,
              "kafka.sasl.password.file": f"{keys}/plain.secret", "topic.prefix": place.topic_prefix,
              "group.prefix": place.group_prefix, "redis.prefix": place.redis_prefix}
-    done = tallyctl_with(config_file(stage, "plain.conf", plain), "lag")
-    must(done.returncode == 0, f"tallyctl lag over TLS: {done.returncode} {done.stderr}")
+    file = config_file(stage, "plain.conf", plain)
+    company = stage.folder / "reference.json"
+    with Redis(place.redis_url) as redis:
+        order = min(redis.keys(f"{place.redis_prefix}order:*")).rpartition(":")[2]
+    for words in (["topics", "create", "--reference", str(company)], ["topics", "check"],
+                  ["publish", str(company)], ["lag"], ["describe"], ["dlq", "list"],
+                  ["dlq", "show", "--topic", "orders"], ["dlq", "redrive", "--topic", "orders"],
+                  ["logic", "advance", "--worker", "orders", "--to", "1"], ["verify"],
+                  ["explain", order], ["repair"]):
+        done = tallyctl_with(file, *words)
+        must(done.returncode == 0 and "uthoriz" not in done.stderr,
+             f"tallyctl {words} as the operator: {done.returncode} {done.stdout}{done.stderr}")
     wrong = {**plain, "kafka.sasl.password.file": f"{keys}/wrong.secret"}
     done = tallyctl_with(config_file(stage, "wrong.conf", wrong), "lag")
     must(done.returncode == EX_UNAVAILABLE and done.stderr.strip(),
@@ -230,6 +270,8 @@ def must_refuse(stage: Stage, place: Place, keys: Path, settings: dict[str, str]
             ("redis without tls", {"redis.url": settings["redis.url"].replace("rediss", "redis"),
                                    "redis.tls.ca.file": "", "redis.tls.cert.file": "",
                                    "redis.tls.key.file": ""}, "redis", "redis_not_connected"),
+            ("kafka group not granted", {"group.prefix": "other."}, "group",
+             "Group authorization failed"),
             ("redis without certificate", {"redis.tls.cert.file": "", "redis.tls.key.file": ""},
              "redis", "redis_not_connected")):
         must_say(stage, place, settings, case, wrong, check, words)
@@ -262,8 +304,8 @@ def test() -> None:
 def run(stage: Stage, keys: Path, broker: Broker, brokers: str, redis: RedisServer,
         redis_url: str) -> None:
     stage.say("a broker and a Redis demand TLS and passwords")
-    place = Place(broker.address, f"redis://:{ADMIN_SECRET}@{redis.address}", "tls.", "tally:",
-                  "tls.")
+    place = Place(broker.address, f"redis://:{ADMIN_SECRET}@{redis.address}", PREFIX, "tally:",
+                  PREFIX)
     settings = settings_for(keys, brokers, redis_url)
     must_do_a_load(stage, place, settings)
     must_serve_tallyctl(stage, place, keys, settings)
