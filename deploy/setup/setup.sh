@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Gets everything that Tallyworks builds, tests and runs with, on Debian 12 or 13, as root or with
-# sudo. Part by part: Debian packages, Kafka's jars, librdkafka, hiredis, yyjson. What is not plain
-# Debian goes into one cache folder outside the build tree, so a second run takes about a second:
+# sudo. Part by part: Debian packages, Kafka's jars, librdkafka, hiredis, yyjson, Prometheus. What
+# is not installed goes into a cache folder outside the build tree, so a second run takes a second:
 #   ${TALLY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tallyworks}/
 #     prefix/{include,lib,lib/pkgconfig}   static libraries for the build
 #     kafka/lib                            the broker's jars
+#     prometheus/                          prometheus and promtool, for tests of deploy/
 #     stamps/<part>-<version>              what is done; remove one to do that part again
 #     log/<part>.log                       long output; its tail is printed when a part fails
 # Packages come from the machine's own registries only: apt's sources name the archive and the
 # keyring, Maven's settings name the repository. The machine's own apt lists and suites are left
 # as they are: newer suites are read through lists of our own, inside the cache.
 #
-# usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson (default: these all),
+# usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson prometheus (these all),
 #                               compile (of packages, what compiling needs and no more),
 #                               fuzz (clang with libFuzzer), lint (shellcheck)
 set -euo pipefail
@@ -42,10 +43,10 @@ PACKAGES=(
 	redis-server redis-tools kcat
 )
 
-say() { printf 'setup: %-9s %s\n' "$1" "$2"; }
+say() { printf 'setup: %-10s %s\n' "$1" "$2"; }
 
 die() {
-	printf 'setup: %-9s FAILED: %s\n' "$1" "$2" >&2
+	printf 'setup: %-10s FAILED: %s\n' "$1" "$2" >&2
 	exit 1
 }
 
@@ -54,7 +55,7 @@ logged() {
 	local part=$1 log=$CACHE/log/$1.log
 	shift
 	if ! "$@" >>"$log" 2>&1; then
-		printf 'setup: %-9s this failed: %s\nsetup: %-9s end of %s:\n' \
+		printf 'setup: %-10s this failed: %s\nsetup: %-10s end of %s:\n' \
 			"$part" "$*" "$part" "$log" >&2
 		tail -n 30 "$log" >&2
 		return 1
@@ -384,6 +385,35 @@ fetch_yyjson() {
 	return 1
 }
 
+download_prometheus() { # DIR
+	(cd "$1" && logged prometheus apt-get -q -o APT::Sandbox::User=root download prometheus)
+}
+
+# Only its two programs are wanted, for tests: unpacked from the package of the machine's own suite,
+# so that no daemon, no user and no web page's libraries come with them.
+part_prometheus() {
+	local dir=$CACHE/build/prometheus have deb
+	have=$(built_version prometheus)
+	if [ -n "$have" ]; then
+		say prometheus "ok ($have, private)"
+		return 0
+	fi
+	say prometheus "unpacking Debian's package"
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	# A second try with fresh lists: those of the machine may be absent or out of date.
+	download_prometheus "$dir" || { can_root && logged prometheus as_root apt-get -q update &&
+		download_prometheus "$dir"; } || die prometheus "apt-get download prometheus"
+	deb=$(find "$dir" -name '*.deb')
+	logged prometheus dpkg-deb -x "$deb" "$dir/root" || die prometheus "dpkg-deb"
+	have=$(dpkg-deb -f "$deb" Version | sed 's/^[0-9]*://; s/[-+~].*//')
+	mkdir -p "$CACHE/prometheus"
+	cp "$dir/root/usr/bin/prometheus" "$dir/root/usr/bin/promtool" "$CACHE/prometheus/"
+	rm -rf "$dir"
+	stamp "prometheus-$have"
+	say prometheus "ok ($have, private)"
+}
+
 finish() {
 	restore_service_start
 	rm -rf "$CACHE/apt"
@@ -391,7 +421,7 @@ finish() {
 
 main() {
 	local parts=("$@") part started=$SECONDS
-	[ ${#parts[@]} -gt 0 ] || parts=(packages kafka rdkafka hiredis yyjson)
+	[ ${#parts[@]} -gt 0 ] || parts=(packages kafka rdkafka hiredis yyjson prometheus)
 	[ -r /etc/debian_version ] || die machine "this is not Debian; see the parts in $0"
 	mkdir -p "$CACHE/stamps" "$CACHE/log" "$CACHE/build" "$PREFIX"
 	exec 9>"$CACHE/lock" # one setup at a time for one cache
@@ -400,7 +430,7 @@ main() {
 	trap 'exit 130' INT TERM
 	for part in "${parts[@]}"; do
 		case $part in
-		packages | compile | kafka | rdkafka | hiredis | yyjson | fuzz | lint)
+		packages | compile | kafka | rdkafka | hiredis | yyjson | prometheus | fuzz | lint)
 			: >"$CACHE/log/$part.log"
 			"part_$part"
 			;;
