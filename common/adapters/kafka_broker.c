@@ -48,6 +48,7 @@ static void port_poll(void *self)
 	struct kafka_broker *b = self;
 
 	kafka_input_poll(b->input);
+	kafka_publisher_look(b->publisher);
 }
 
 static void port_read_cursor(void *self, int32_t partition, uint64_t ticket)
@@ -190,6 +191,13 @@ void kafka_broker_leave(struct kafka_broker *b)
 bool kafka_broker_has_left(const struct kafka_broker *b)
 {
 	return kafka_input_has_left(b->input);
+}
+
+void kafka_broker_statistics(struct kafka_broker *b, struct kafka_statistics *consumer,
+                             struct kafka_statistics *producer)
+{
+	*consumer = kafka_input_statistics(b->input);
+	*producer = kafka_publisher_statistics(b->publisher);
 }
 
 int kafka_broker_fd(const struct kafka_broker *b)

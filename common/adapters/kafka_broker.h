@@ -12,6 +12,7 @@
 #ifndef TALLY_ADAPTERS_KAFKA_BROKER_H
 #define TALLY_ADAPTERS_KAFKA_BROKER_H
 
+#include "common/adapters/kafka_statistics.h"
 #include "common/runtime/ports.h"
 
 struct kafka_property {
@@ -32,6 +33,7 @@ struct kafka_options {
 	int64_t fetch_wait_ms;          /* 50: a fetch waits for more records, at most so long */
 	int64_t fetch_least_bytes;      /* 1: a fetch does not wait once there are so many */
 	int64_t partition_queue_kbytes; /* 1024: fetched ahead, a partition */
+	int64_t statistics_ms;          /* 10000: between two looks at the clients; 0: none */
 };
 /* Fills in the numbers. */
 void kafka_options_default(struct kafka_options *);
@@ -52,6 +54,9 @@ void kafka_broker_leave(struct kafka_broker *);
 bool kafka_broker_has_left(const struct kafka_broker *);
 /* Everything taken must have been given back. */
 void kafka_broker_free(struct kafka_broker *);
+/* What librdkafka says of the consumer and of the transactional producer. */
+void kafka_broker_statistics(struct kafka_broker *, struct kafka_statistics *consumer,
+                             struct kafka_statistics *producer);
 /* Readable when poll() or take() may have something; cleared by poll(). */
 int kafka_broker_fd(const struct kafka_broker *);
 

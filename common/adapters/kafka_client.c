@@ -34,6 +34,7 @@ static const char *const reserved[] = {
 	"partitioner",
 	"request.required.acks",
 	"session.timeout.ms",
+	"statistics.interval.ms",
 	"transaction.timeout.ms",
 	"transactional.id",
 	NULL,
@@ -46,6 +47,7 @@ void kafka_options_default(struct kafka_options *options)
 	options->fetch_wait_ms = 50;
 	options->fetch_least_bytes = 1;
 	options->partition_queue_kbytes = 1024;
+	options->statistics_ms = 10000;
 }
 
 /* librdkafka names a failed connection or an expired request by these facilities. */

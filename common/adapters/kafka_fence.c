@@ -30,7 +30,7 @@ static struct rc fence(struct kafka_fencer *f, const char *id)
 {
 	struct kafka_producer producer = { .topic_count = 0 };
 
-	TRY(rc_within(kafka_transactional_open(&producer, f->options, id),
+	TRY(rc_within(kafka_transactional_open(&producer, f->options, id, NULL),
 	              "ending transactions of %s", id));
 	kafka_producer_close(&producer);
 	log_info("transactions_fenced", LOG_TEXT("transactional_id", id), LOG_END);

@@ -229,6 +229,9 @@ static void serve(struct kafka_input *input, rd_kafka_queue_t *queue)
 			on_rebalance(input, event);
 		else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
 			on_error(input, event);
+		else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_STATS)
+			kafka_statistics_put(&input->statistics,
+			                     str_from_c(rd_kafka_event_stats(event)));
 		rd_kafka_event_destroy(event);
 	}
 }

@@ -62,6 +62,7 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 	TRY(kafka_conf_put_int(conf, "fetch.min.bytes", options->fetch_least_bytes));
 	TRY(kafka_conf_put_int(conf, "queued.max.messages.kbytes",
 	                       options->partition_queue_kbytes));
+	TRY(kafka_conf_put_int(conf, "statistics.interval.ms", options->statistics_ms));
 	return kafka_conf_put_properties(conf, options);
 }
 
@@ -87,6 +88,7 @@ struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inb
 	input->inbox = inbox;
 	input->wake_fd = wake_fd;
 	must(pthread_mutex_init(&input->lock, NULL) == 0);
+	kafka_statistics_box_init(&input->statistics);
 	rc = kafka_conf_new(options, &conf);
 	if (rc_ok(rc)) {
 		rc = configure(options, conf);
@@ -94,7 +96,8 @@ struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inb
 			rd_kafka_conf_destroy(conf);
 	}
 	if (rc_ok(rc)) {
-		rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR);
+		rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
+		                                       RD_KAFKA_EVENT_STATS);
 		rc = kafka_client_open(&input->client, RD_KAFKA_CONSUMER, conf);
 	}
 	if (!rc_ok(rc)) {
@@ -116,6 +119,11 @@ struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inb
 rd_kafka_t *kafka_input_client(const struct kafka_input *input)
 {
 	return input->client.rk;
+}
+
+struct kafka_statistics kafka_input_statistics(struct kafka_input *input)
+{
+	return kafka_statistics_get(&input->statistics);
 }
 
 /* ---- partitions ---- */
@@ -462,6 +470,7 @@ void kafka_input_free(struct kafka_input *input)
 	}
 	kafka_client_close(&input->client);
 	pthread_mutex_destroy(&input->lock);
+	kafka_statistics_box_release(&input->statistics);
 	while ((handful = input->spare)) {
 		input->spare = handful->next;
 		handful_free(handful);

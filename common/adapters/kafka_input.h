@@ -13,6 +13,7 @@
 #define TALLY_ADAPTERS_KAFKA_INPUT_H
 
 #include "common/adapters/kafka_client.h"
+#include "common/adapters/kafka_statistics.h"
 
 struct kafka_input;
 
@@ -27,6 +28,8 @@ bool kafka_input_owns(struct kafka_input *, int32_t partition,
                       const rd_kafka_consumer_group_metadata_t *);
 /* Makes the wake_fd readable. On any thread. */
 void kafka_input_wake(struct kafka_input *);
+
+struct kafka_statistics kafka_input_statistics(struct kafka_input *);
 
 void kafka_input_poll(struct kafka_input *);
 void kafka_input_start(struct kafka_input *, int32_t partition, int64_t offset);

@@ -56,6 +56,7 @@ struct kafka_input {
 	atomic_bool doubt; /* the publisher met another member than it should */
 	struct handful *spare;
 	unsigned spare_count;
+	struct kafka_statistics_box statistics;
 };
 
 struct partition *kafka_input_find(const struct kafka_input *, int32_t number);

@@ -23,10 +23,13 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 
+enum publish_task { PUBLISH_TRANSACTION, PUBLISH_REOPEN, PUBLISH_LOOK };
+
 struct publish_job {
 	struct job job;
-	const struct transaction *transaction; /* NULL: reopen */
-	uint64_t ticket;
+	enum publish_task task;
+	const struct transaction *transaction;
+	uint64_t ticket; /* of reopen */
 };
 
 /* Ids are kept to the end: the fold thread holds pointers to them. */
@@ -46,6 +49,8 @@ struct kafka_publisher {
 	int32_t blamed; /* the shard for whose sake the transaction fails; -1: none known */
 	struct producer_id *ids;
 	const char *_Atomic id;
+	int64_t looked_ms; /* the fold thread's */
+	struct kafka_statistics_box statistics;
 };
 
 /* ---- the producer ---- */
@@ -54,6 +59,7 @@ static void lose_producer(struct kafka_publisher *p)
 {
 	atomic_store(&p->id, "");
 	p->open = false;
+	kafka_statistics_forget(&p->statistics);
 	watchdog_begin(&p->watchdog, "close");
 	kafka_producer_close(&p->producer);
 	watchdog_end(&p->watchdog);
@@ -77,7 +83,7 @@ static struct rc open_producer(struct kafka_publisher *p, const char *id)
 	struct rc rc;
 
 	watchdog_begin(&p->watchdog, "init_transactions");
-	rc = kafka_transactional_open(&p->producer, p->options, id);
+	rc = kafka_transactional_open(&p->producer, p->options, id, &p->statistics);
 	watchdog_end(&p->watchdog);
 	p->open = rc_ok(rc);
 	atomic_store(&p->id, p->open ? id : "");
@@ -323,6 +329,18 @@ static void publish(struct kafka_publisher *p, const struct transaction *transac
 	FAIL_POINT("P4.done");
 }
 
+static void carry_out(struct kafka_publisher *p, const struct publish_job *job)
+{
+	switch (job->task) {
+	case PUBLISH_TRANSACTION: publish(p, job->transaction); return;
+	case PUBLISH_REOPEN: reopen(p, job->ticket); return;
+	case PUBLISH_LOOK:
+		if (p->open)
+			rd_kafka_poll(p->producer.client.rk, 0);
+		return;
+	}
+}
+
 static void serve(void *self, struct job *list)
 {
 	struct kafka_publisher *p = self;
@@ -331,12 +349,8 @@ static void serve(void *self, struct job *list)
 		struct publish_job *job = (struct publish_job *)(void *)list;
 
 		list = list->next;
-		if (lane_stopping(&p->lane))
-			;
-		else if (job->transaction)
-			publish(p, job->transaction);
-		else
-			reopen(p, job->ticket);
+		if (!lane_stopping(&p->lane))
+			carry_out(p, job);
 		free(job);
 	}
 }
@@ -347,6 +361,7 @@ void kafka_publisher_publish(struct kafka_publisher *p, const struct transaction
 {
 	struct publish_job *job = job_new(sizeof(*job));
 
+	job->task = PUBLISH_TRANSACTION;
 	job->transaction = transaction;
 	lane_put(&p->lane, &job->job, 0);
 }
@@ -355,8 +370,28 @@ void kafka_publisher_reopen(struct kafka_publisher *p, uint64_t ticket)
 {
 	struct publish_job *job = job_new(sizeof(*job));
 
+	job->task = PUBLISH_REOPEN;
 	job->ticket = ticket;
 	lane_put(&p->lane, &job->job, 0);
+}
+
+/* A transaction polls by itself; without one nobody would, and statistics would pile up. */
+void kafka_publisher_look(struct kafka_publisher *p)
+{
+	int64_t now_ms = system_now_ms();
+	struct publish_job *job;
+
+	if (p->options->statistics_ms == 0 || now_ms - p->looked_ms < p->options->statistics_ms)
+		return;
+	p->looked_ms = now_ms;
+	job = job_new(sizeof(*job));
+	job->task = PUBLISH_LOOK;
+	lane_put(&p->lane, &job->job, 0);
+}
+
+struct kafka_statistics kafka_publisher_statistics(struct kafka_publisher *p)
+{
+	return kafka_statistics_get(&p->statistics);
 }
 
 const char *kafka_publisher_id(const struct kafka_publisher *p)
@@ -374,6 +409,7 @@ struct rc kafka_publisher_new(const struct kafka_options *options, struct inbox 
 	p->inbox = inbox;
 	p->input = input;
 	p->producer.borrows = true; /* a transaction's outputs live until its answer */
+	kafka_statistics_box_init(&p->statistics);
 	atomic_store(&p->id, "");
 	rc = watchdog_start(&p->watchdog, 2 * options->transaction_timeout_ms);
 	if (rc_ok(rc))
@@ -395,6 +431,7 @@ void kafka_publisher_free(struct kafka_publisher *p)
 	lane_stop(&p->lane);
 	kafka_producer_close(&p->producer);
 	watchdog_stop(&p->watchdog);
+	kafka_statistics_box_release(&p->statistics);
 	while ((id = p->ids)) {
 		p->ids = id->older;
 		free(id);

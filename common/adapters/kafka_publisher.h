@@ -23,6 +23,9 @@ void kafka_publisher_free(struct kafka_publisher *);
 
 void kafka_publisher_publish(struct kafka_publisher *, const struct transaction *);
 void kafka_publisher_reopen(struct kafka_publisher *, uint64_t ticket);
+/* Now and then, also when nothing is published: takes the producer's statistics in. */
+void kafka_publisher_look(struct kafka_publisher *);
+struct kafka_statistics kafka_publisher_statistics(struct kafka_publisher *);
 /* The current id, or "". Valid as long as the publisher. */
 const char *kafka_publisher_id(const struct kafka_publisher *);
 

@@ -33,6 +33,7 @@ static struct rc configure(const struct kafka_options *options, const char *tran
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		TRY(kafka_conf_put(conf, fixed[i].name, fixed[i].value));
 	TRY(kafka_conf_put_properties(conf, options));
+	TRY(kafka_conf_put_int(conf, "statistics.interval.ms", options->statistics_ms));
 	TRY(kafka_conf_put_int(conf, "transaction.timeout.ms", options->transaction_timeout_ms));
 	return kafka_conf_put(conf, "transactional.id", transactional_id);
 }
@@ -72,8 +73,19 @@ static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque
 	(void)opaque;
 }
 
+/* 0: the text stays librdkafka's. */
+static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *opaque)
+{
+	struct kafka_client *client = opaque;
+
+	(void)rk;
+	kafka_statistics_put(client->owner, str_of(json, len));
+	return 0;
+}
+
 struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_options *options,
-                                   const char *transactional_id)
+                                   const char *transactional_id,
+                                   struct kafka_statistics_box *statistics)
 {
 	int64_t until_ms = system_now_ms() + options->transaction_timeout_ms;
 	enum transactional_error judged;
@@ -88,6 +100,10 @@ struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_
 	}
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rd_kafka_conf_set_error_cb(conf, on_error);
+	if (statistics) {
+		p->client.owner = statistics;
+		rd_kafka_conf_set_stats_cb(conf, on_statistics);
+	}
 	TRY(kafka_producer_open(p, conf));
 	do {
 		int64_t left_ms = until_ms - system_now_ms();

@@ -8,12 +8,14 @@
 #define TALLY_ADAPTERS_KAFKA_TRANSACTIONAL_H
 
 #include "common/adapters/kafka_producer.h"
+#include "common/adapters/kafka_statistics.h"
 
 #define TRANSACTIONAL_ID_BYTES META_TEXT_BYTES
 
-/* Opens a producer and ends every open transaction of its id. */
+/* Opens a producer and ends every open transaction of its id. Its statistics go to the box, as far
+ * as it is polled; NULL: none. */
 struct rc kafka_transactional_open(struct kafka_producer *, const struct kafka_options *,
-                                   const char *transactional_id);
+                                   const char *transactional_id, struct kafka_statistics_box *);
 
 enum transactional_error {
 	TRANSACTIONAL_OK,

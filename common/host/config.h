@@ -47,7 +47,7 @@ struct config {
 	int log_level;  /* enum log_level */
 	int log_format; /* enum log_format */
 	int64_t drain_timeout_ms, flush_interval_ms, flush_interval_max_ms, txn_interval_min_ms,
-		idle_check_ms;
+		idle_check_ms, statistics_interval_ms;
 	int64_t batch_max_records, batch_max_bytes, queue_max_records, cache_max_bytes;
 
 	/* Worked out of http.address. */

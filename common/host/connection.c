@@ -27,6 +27,7 @@ void connection_kafka(const struct config *config, const struct worker *worker, 
 	kafka_options_default(out);
 	out->session_timeout_ms = config->session_timeout_ms;
 	out->transaction_timeout_ms = config->transaction_timeout_ms;
+	out->statistics_ms = config->statistics_interval_ms;
 	if (!worker)
 		return;
 	out->worker = worker->name;

@@ -25,6 +25,7 @@
 #include "common/host/health.h"
 #include "common/host/metrics.h"
 #include "common/host/notify.h"
+#include "common/host/pace.h"
 #include "common/host/version.h"
 #include "common/runtime/process.h"
 
@@ -53,6 +54,7 @@ struct live {
 	struct http_server *http;
 	struct health health;
 	struct snapshot snapshot;
+	struct pace pace;
 	int signal_fd;
 	enum phase phase;
 	int64_t started_wall_ms, drain_until_ms, watchdog_ms, watchdog_interval_ms;
@@ -212,6 +214,10 @@ static void put_snapshot(struct live *live)
 	s->wall_ms = live->ports.clock.wall_ms(live->ports.clock.self);
 	s->started_wall_ms = live->started_wall_ms;
 	s->draining = live->phase != PHASE_RUNNING;
+	kafka_broker_statistics(live->broker, &s->consumer_client, &s->producer_client);
+	for (unsigned i = 0; i < s->shard_count; i++)
+		s->shards[i].clear_ms =
+			pace_clear_ms(&live->pace, &s->shards[i].status, s->taken_ms);
 	/* A member may well have no partition, where there are more processes than partitions. */
 	set_link(&s->group, s->shard_count > 0 || has_producer,
 	         "no partition is assigned, nor do the brokers answer; kafka_client_error in the "
@@ -223,6 +229,18 @@ static void put_snapshot(struct live *live)
 		if (s->shards[i].status.state == SHARD_PAUSED)
 			set_link(&s->redis, false, s->shards[i].words);
 	board_put(live->board, s);
+}
+
+static void mark_pace(struct live *live, int64_t now_ms)
+{
+	struct shard_status rows[SNAPSHOT_SHARDS_MOST];
+	unsigned count;
+
+	if (!pace_is_due(&live->pace, now_ms))
+		return;
+	count = process_shards(live->process, rows, SNAPSHOT_SHARDS_MOST);
+	pace_mark(&live->pace, rows, count < SNAPSHOT_SHARDS_MOST ? count : SNAPSHOT_SHARDS_MOST,
+	          now_ms);
 }
 
 /* ---- ending ------------------------------------------------------------ */
@@ -249,7 +267,8 @@ static void take_signals(struct live *live)
 static void step_phase(struct live *live, int64_t now_ms)
 {
 	if (live->phase == PHASE_DRAINING && process_is_drained(live->process)) {
-		log_info("leaving_group", LOG_INT("shards", process_shard_count(live->process)), LOG_END);
+		log_info("leaving_group", LOG_INT("shards", process_shard_count(live->process)),
+		         LOG_END);
 		live->phase = PHASE_LEAVING;
 		kafka_broker_leave(live->broker);
 	}
@@ -320,6 +339,7 @@ static void turn_until_ended(struct live *live)
 
 		board_turned(live->board, now_ms);
 		feed_watchdog(live, now_ms);
+		mark_pace(live, now_ms);
 		step_phase(live, now_ms);
 		look(live, live->phase == PHASE_ENDED ? 0 : wait_ms(live, more, now_ms));
 	}

@@ -30,7 +30,8 @@ struct metric {
 	const char *labels; /* besides worker, for the documentation; "" */
 	const char *words;
 	/* Exactly one of these says where the samples come from. */
-	size_t stat; /* offset in struct process_stats, plus 1 */
+	size_t stat;   /* offset in struct process_stats, plus 1 */
+	size_t client; /* offset in struct kafka_statistics, plus 1; with samples */
 	int64_t (*of_process)(const struct snapshot *);
 	/* False: not known, no sample. */
 	bool (*of_shard)(const struct snapshot *, const struct shard_status *, int64_t *value);
@@ -288,6 +289,85 @@ static void link_samples(const struct rendering *r, const struct metric *metric)
 	}
 }
 
+static void clear_samples(const struct rendering *r, const struct metric *metric)
+{
+	for (unsigned i = 0; i < r->snapshot->shard_count; i++) {
+		const struct shard_row *row = &r->snapshot->shards[i];
+
+		if (row->clear_ms < 0)
+			continue;
+		open_sample(r, metric->name, "");
+		buf_printf(r->out, ",partition=\"%" PRId32 "\"", row->status.partition);
+		put_value(r, metric, row->clear_ms);
+	}
+}
+
+/* ---- of the Kafka clients ---- */
+
+static const int64_t *client_values(const struct kafka_statistics *client,
+                                    const struct metric *metric)
+{
+	return (const void *)((const char *)client + metric->client - 1);
+}
+
+static void put_client(const struct rendering *r, const struct metric *metric, const char *name,
+                       const struct kafka_statistics *client)
+{
+	if (!client->known)
+		return;
+	open_sample(r, metric->name, "");
+	buf_printf(r->out, ",client=\"%s\"", name);
+	put_value(r, metric, *client_values(client, metric));
+}
+
+static void client_samples(const struct rendering *r, const struct metric *metric)
+{
+	put_client(r, metric, "consumer", &r->snapshot->consumer_client);
+	put_client(r, metric, "producer", &r->snapshot->producer_client);
+}
+
+static void consumer_sample(const struct rendering *r, const struct metric *metric)
+{
+	if (!r->snapshot->consumer_client.known)
+		return;
+	open_sample(r, metric->name, "");
+	put_value(r, metric, *client_values(&r->snapshot->consumer_client, metric));
+}
+
+static void producer_sample(const struct rendering *r, const struct metric *metric)
+{
+	if (!r->snapshot->producer_client.known)
+		return;
+	open_sample(r, metric->name, "");
+	put_value(r, metric, *client_values(&r->snapshot->producer_client, metric));
+}
+
+/* Microseconds, as seconds. */
+static void put_quantiles(const struct rendering *r, const struct metric *metric, const char *name,
+                          const struct kafka_statistics *client)
+{
+	static const char *const quantiles[KAFKA_QUANTILES] = { "0.5", "0.99" };
+
+	if (!client->known)
+		return;
+	for (int q = 0; q < KAFKA_QUANTILES; q++) {
+		int64_t us = client_values(client, metric)[q];
+
+		if (us < 0)
+			continue;
+
+		open_sample(r, metric->name, "");
+		buf_printf(r->out, ",client=\"%s\",quantile=\"%s\"} %" PRId64 ".%06" PRId64 "\n",
+		           name, quantiles[q], us / 1000000, us % 1000000);
+	}
+}
+
+static void quantile_samples(const struct rendering *r, const struct metric *metric)
+{
+	put_quantiles(r, metric, "consumer", &r->snapshot->consumer_client);
+	put_quantiles(r, metric, "producer", &r->snapshot->producer_client);
+}
+
 static void shard_samples(const struct rendering *r, const struct metric *metric)
 {
 	for (unsigned i = 0; i < r->snapshot->shard_count; i++) {
@@ -322,6 +402,22 @@ static void shard_samples(const struct rendering *r, const struct metric *metric
 	{                                                                                        \
 		"tallyworks_" name, METRIC_GAUGE, unit, "partition", words, .of_shard = function \
 	}
+/* Of both clients, of the consumer, of the producer; quantiles of both. */
+#define CLIENT_ROW(name, type, unit, labels, words, member, function)            \
+	{                                                                        \
+		"tallyworks_kafka_" name, type, unit, labels, words,             \
+			.client = offsetof(struct kafka_statistics, member) + 1, \
+			.samples = function                                      \
+	}
+#define CLIENT(name, type, unit, words, member) \
+	CLIENT_ROW(name, type, unit, "client", words, member, client_samples)
+#define CONSUMER(name, type, unit, words, member) \
+	CLIENT_ROW(name, type, unit, "", words, member, consumer_sample)
+#define PRODUCER(name, type, unit, words, member) \
+	CLIENT_ROW(name, type, unit, "", words, member, producer_sample)
+#define QUANTILES(name, words, member)                                               \
+	CLIENT_ROW(name, METRIC_GAUGE, "seconds", "client, quantile", words, member, \
+	           quantile_samples)
 
 static const struct metric metrics[] = {
 	{ "tallyworks_build_info", METRIC_GAUGE, "1", "version, logic",
@@ -380,6 +476,10 @@ static const struct metric metrics[] = {
 	      lag_records),
 	SHARD("lag_seconds", "seconds",
 	      "Age of the last folded record while there are further ones.", lag_ms),
+	{ "tallyworks_lag_clear_seconds", METRIC_GAUGE, "seconds", "partition",
+	  "Until the lag is worked off at the pace of the last 10 to 20 seconds; absent while it "
+	  "does not get shorter.",
+	  .samples = clear_samples },
 	SHARD("output_lag_records", "records",
 	      "Records whose outputs are not out yet: log end - K.", output_lag_records),
 	SHARD("input_cursor_offset", "offset", "R: what Redis holds.", input_cursor),
@@ -394,6 +494,47 @@ static const struct metric metrics[] = {
 	      dirty_writes),
 	SHARD("shard_rebuilding_state", "0 or 1", "1 while the shard is rebuilt from the log.",
 	      is_rebuilding),
+
+	QUANTILES(
+		"rtt_seconds",
+		"Round trip of a request at the slowest broker; the consumer's fetches wait there "
+		"for records.",
+		rtt_us),
+	QUANTILES("send_wait_seconds",
+	          "Wait of a request before it is sent, at the slowest broker.", send_wait_us),
+	CLIENT("throttle_seconds", METRIC_GAUGE, "seconds",
+	       "The longest that a broker made the client wait for a quota's sake.", throttle_ms),
+	CLIENT("brokers", METRIC_GAUGE, "brokers", "Brokers that the client is connected to.",
+	       brokers_up),
+	CLIENT("requests_queued", METRIC_GAUGE, "requests", "Requests that wait to be sent.",
+	       requests_queued),
+	CLIENT("requests_in_flight", METRIC_GAUGE, "requests", "Requests that wait for an answer.",
+	       requests_in_flight),
+	CLIENT("requests_total", METRIC_COUNTER, "requests", "Requests sent.", requests),
+	CLIENT("sent_bytes_total", METRIC_COUNTER, "bytes", "Bytes sent to brokers.", sent_bytes),
+	CLIENT("received_bytes_total", METRIC_COUNTER, "bytes", "Bytes received from brokers.",
+	       received_bytes),
+	CLIENT("errors_total", METRIC_COUNTER, "requests", "Requests and answers that failed.",
+	       errors),
+	CLIENT("timeouts_total", METRIC_COUNTER, "requests",
+	       "Requests that were not answered in "
+	       "time.",
+	       timeouts),
+	CLIENT("connects_total", METRIC_COUNTER, "connections", "Connections tried.", connects),
+	CLIENT("disconnects_total", METRIC_COUNTER, "connections", "Connections that ended.",
+	       disconnects),
+	PRODUCER("queued_records", METRIC_GAUGE, "records",
+	         "Outputs that wait to be sent or acknowledged.", queued_records),
+	PRODUCER("queued_bytes", METRIC_GAUGE, "bytes", "The same in bytes.", queued_bytes),
+	CONSUMER("fetched_records", METRIC_GAUGE, "records",
+	         "Records that were fetched and are not taken yet.", fetched_records),
+	CONSUMER("fetched_bytes", METRIC_GAUGE, "bytes", "The same in bytes.", fetched_bytes),
+	CONSUMER("rebalances_total", METRIC_COUNTER, "rebalances", "Rebalances of the group.",
+	         rebalances),
+	CONSUMER("rebalance_age_seconds", METRIC_GAUGE, "seconds", "Since the last rebalance.",
+	         rebalance_age_ms),
+	CONSUMER("assigned_partitions", METRIC_GAUGE, "partitions",
+	         "Partitions that the group gave to this process.", assigned_partitions),
 };
 
 #define METRIC_COUNT (sizeof(metrics) / sizeof(metrics[0]))
@@ -430,7 +571,7 @@ static const char document_head[] =
 	"# Metrics\n"
 	"\n"
 	"Generated from the table in common/host/metrics.c by `tallyctl --print-docs metrics`: "
-        "change "
+	"change "
 	"that, not this.\n"
 	"\n"
 	"Served as `/metrics` (Prometheus text format 0.0.4) at `http.address`; its default is "
@@ -440,14 +581,18 @@ static const char document_head[] =
 static const char document_paths[] =
 	"\n"
 	"`/livez` answers 200 while the loop turns, whatever else is away. `/readyz` answers 200 "
-        "when "
+	"when "
 	"the group is joined, Redis can be written, the producer is ready and no shard is refused; "
 	"`/readyz?verbose` lists each. Lag decides neither. `/shards` is how each shard stands, in "
 	"JSON.\n"
 	"\n"
 	"Every metric has the label `worker`. R is the input cursor (what Redis holds), K the "
-        "output "
-	"cursor (what is in the output topics).\n"
+	"output "
+	"cursor (what is in the output topics). What begins with `tallyworks_kafka_` is what "
+	"librdkafka "
+	"says of itself every `statistics.interval.ms`, with the label `client` where consumer and "
+	"transactional producer both have it; times are those of the last interval, counters begin "
+	"again with a new client, and without news there is no sample.\n"
 	"\n"
 	"| metric | type | unit | further labels | what it is |\n"
 	"|---|---|---|---|---|\n";

@@ -69,6 +69,8 @@ const struct option options[] = {
 	{ "drain.timeout.ms", OPTION_DURATION, AT(drain_timeout_ms), 100, 600000, NULL, "20000",
 	  "After SIGTERM: how long finishing may take before the process ends anyway (status "
 	  "75)." },
+	{ "statistics.interval.ms", OPTION_DURATION, AT(statistics_interval_ms), 0, 3600000, NULL,
+	  "10000", "How often the Kafka clients' figures in /metrics are taken; 0: never." },
 	{ "flush.interval.ms", OPTION_DURATION, AT(flush_interval_ms), 1, 10000, NULL, "100",
 	  "How often changed figures are written to Redis." },
 	{ "flush.interval.max.ms", OPTION_DURATION, AT(flush_interval_max_ms), 1, 60000, NULL,

@@ -10,6 +10,7 @@
 #ifndef TALLY_HOST_SNAPSHOT_H
 #define TALLY_HOST_SNAPSHOT_H
 
+#include "common/adapters/kafka_statistics.h"
 #include "common/runtime/process.h"
 
 #define SNAPSHOT_SHARDS_MOST 1024
@@ -24,6 +25,7 @@ struct link_state {
 struct shard_row {
 	struct shard_status status; /* words point to the member below */
 	char words[SNAPSHOT_WORDS_BYTES];
+	int64_t clear_ms; /* until the lag is worked off at the pace of now; -1: not known */
 };
 
 struct snapshot {
@@ -33,6 +35,7 @@ struct snapshot {
 	bool draining;
 	struct link_state group, redis, producer;
 	struct process_stats stats;
+	struct kafka_statistics consumer_client, producer_client;
 	struct shard_row shards[SNAPSHOT_SHARDS_MOST]; /* by partition */
 	unsigned shard_count;
 };

@@ -116,7 +116,7 @@ def test() -> None:
     with Stage("prometheus") as stage:
         place = ctl.prepare(stage)
         must_name_all_workers(ctl.answer(place, "describe")["workers"])
-        fleet = Fleet(place, stage.logs, settings=ctl.SOON)
+        fleet = Fleet(place, stage.logs, settings={**ctl.SOON, "statistics.interval.ms": "500"})
         for worker in fleet.members:
             worker.settings["http.address"] = f"127.0.0.1:{free_port()}"
         targets = [worker.settings["http.address"] for worker in fleet.members]

@@ -21,7 +21,13 @@ static struct snapshot *example(void)
 	s->stats.flush.sum_ms = 1234;
 	s->stats.flush.buckets[0] = 1;
 	s->stats.flush.buckets[DURATION_BUCKETS - 1] = 2;
+	s->consumer_client = (struct kafka_statistics){ .known = true,
+		                                        .rtt_us = { 300, 1200345 },
+		                                        .sent_bytes = 77,
+		                                        .rebalance_age_ms = 1500 };
 	s->shard_count = 2;
+	s->shards[0].clear_ms = 1250;
+	s->shards[1].clear_ms = -1;
 	s->shards[0].status = (struct shard_status){ .partition = 4,
 		                                     .state = SHARD_RUNNING,
 		                                     .log_end = 100,
@@ -83,6 +89,15 @@ static void renders_a_known_snapshot(void **state)
 		"tallyworks_lag_seconds{worker=\"orders\",partition=\"4\"} 0.500",
 		"tallyworks_watermark_seconds{worker=\"orders\",partition=\"5\"} 2.500",
 		"tallyworks_reference_pin_offset{worker=\"orders\",partition=\"5\"} -1",
+		"tallyworks_lag_clear_seconds{worker=\"orders\",partition=\"4\"} 1.250",
+		"tallyworks_kafka_rtt_seconds{worker=\"orders\",client=\"consumer\",quantile=\"0."
+		"5\"} "
+		"0.000300",
+		"tallyworks_kafka_rtt_seconds{worker=\"orders\",client=\"consumer\",quantile=\"0."
+		"99\"} "
+		"1.200345",
+		"tallyworks_kafka_sent_bytes_total{worker=\"orders\",client=\"consumer\"} 77",
+		"tallyworks_kafka_rebalance_age_seconds{worker=\"orders\"} 1.500",
 	};
 	struct buf out;
 
@@ -96,6 +111,10 @@ static void renders_a_known_snapshot(void **state)
 	assert_null(strstr(out.ptr, "tallyworks_lag_records{worker=\"orders\",partition=\"5\""));
 	assert_null(
 		strstr(out.ptr, "tallyworks_watermark_seconds{worker=\"orders\",partition=\"4\""));
+	assert_null(
+		strstr(out.ptr, "tallyworks_lag_clear_seconds{worker=\"orders\",partition=\"5\""));
+	assert_null(strstr(out.ptr, "client=\"producer\""));
+	assert_null(strstr(out.ptr, "tallyworks_kafka_queued_records{"));
 	buf_release(&out);
 }
 
