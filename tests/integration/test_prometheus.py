@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/prometheus against promtool and a real Prometheus that looks at real workers.
+"""deploy/prometheus and deploy/grafana against promtool and a real Prometheus on real workers.
 
 promtool takes the files, and its tests of the alerts pass; each alert that is taken away, comes too
 early or never ends is seen by them. Then a Prometheus with these files looks at three workers that
 count some orders and refuse a record: every target is up, every metric of docs/METRICS.md is there,
-and the alert on the refused record fires, alone.
+the alert on the refused record fires, alone, and each panel of the dashboards gets an answer
+(dashboards.py).
 """
 from __future__ import annotations
 
@@ -20,13 +21,16 @@ from typing import Any
 import yaml
 
 import ctl
-from rig import ROOT, free_port
+import dashboards
+from rig import ROOT, Place, free_port
 from rig.prometheus import DEPLOY, Prometheus, promtool
+from rig.redis import Redis
 from rig.stage import Stage, main, must
-from rig.workers import Fleet
+from rig.workers import Fleet, tallyctl
 
 METRIC = re.compile(r"^\| `(tallyworks_\w+)` \| (\w+) \|", re.M)
 NEVER, ALWAYS = "vector(1) > 1", "vector(1)"
+BOARDS = {"measures": ["collected", "commission"], "periods": ["day", "month"]}
 
 
 def must_succeed(*words: str) -> None:
@@ -111,8 +115,27 @@ def must_alert(prometheus: Prometheus) -> None:
                    f"the alerts are {prometheus.get('alerts')}")
 
 
+# ---- the dashboards ------------------------------------------------------------------------------
+
+def keep_boards(stage: Stage, place: Place) -> None:
+    """The company of ctl, which keeps none, keeps boards from now on."""
+    company = {**ctl.PEOPLE[0], "boards": BOARDS}
+    tallyctl(place, "publish", str(ctl.write(stage, "boards.json", [company])))
+
+
+def must_show_all(stage: Stage, place: Place, prometheus: Prometheus) -> None:
+    values = {"${prefix}": place.redis_prefix, "${__to:date:YYYY-MM}": ctl.DAY[:7],
+              "${__to:date:YYYY-MM-DD}": ctl.DAY, "${channel}": "web", "${product}": "s-1",
+              "${payee}": "p-1"}
+    asked = dashboards.must_answer(prometheus)
+    with Redis(place.redis_url) as redis:
+        found = dashboards.must_find(redis, values)
+    stage.say(f"{asked} expressions and {found} commands of the dashboards have an answer")
+
+
 def test() -> None:
     check_files()
+    dashboards.check_shapes()
     with Stage("prometheus") as stage:
         place = ctl.prepare(stage)
         must_name_all_workers(ctl.answer(place, "describe")["workers"])
@@ -120,7 +143,10 @@ def test() -> None:
         for worker in fleet.members:
             worker.settings["http.address"] = f"127.0.0.1:{free_port()}"
         targets = [worker.settings["http.address"] for worker in fleet.members]
-        ctl.send(place, [ctl.created("o-1", "p-1", 1000), ctl.paid("o-1", "a", 300)])
+        keep_boards(stage, place)
+        lines = [{"product_id": "s-1", "quantity": 2, "unit_price": 500}]
+        ctl.send(place, [ctl.created("o-1", "p-1", 1000, lines=lines),
+                         ctl.paid("o-1", "a", 300)])
         with fleet, Prometheus(stage.folder / "prometheus", targets) as prometheus:
             ctl.settle(place)
             must_see_all(prometheus, len(targets))
@@ -128,6 +154,7 @@ def test() -> None:
             ctl.send_odd(place, "{", "o-2")
             must_alert(prometheus)
             stage.say("the refused record is told")
+            must_show_all(stage, place, prometheus)
 
 
 if __name__ == "__main__":
