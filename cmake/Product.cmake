@@ -4,6 +4,8 @@
 
 set(TALLY_GENERATED "${CMAKE_BINARY_DIR}/generated")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+# yyjson may lie in make setup's cache: installed programs find it as those of the build tree do.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
 
 # tally_library(NAME [SOURCES FILE...] [FOLDERS FOLDER...] [LINKS TARGET...]): a static library of
@@ -83,10 +85,48 @@ endfunction()
 # services/tallyctl: all but main.c is a library too, so that tests can call its commands.
 function(tally_tallyctl)
   set(main "${CMAKE_SOURCE_DIR}/services/tallyctl/main.c")
-  tally_library(tally_ctl FOLDERS services/tallyctl LINKS tally_host tally_services)
+  tally_embed(completion_functions services/tallyctl/completion.bash services/tallyctl/completion.h)
+  tally_library(tally_ctl FOLDERS services/tallyctl
+                SOURCES "${TALLY_GENERATED}/completion_functions.c" LINKS tally_host tally_services)
   if(EXISTS "${main}")
     tally_program(tallyctl "${main}")
   endif()
+endfunction()
+
+# Man pages and bash completion, which tallyctl prints from its tables, and what is installed.
+function(tally_manual)
+  get_property(workers GLOBAL PROPERTY TALLY_WORKERS)
+  list(TRANSFORM workers PREPEND tally-)
+  set(pages tallyctl.1 tallyworks.conf.5 tallyworks.bash)
+  foreach(worker IN LISTS workers)
+    list(APPEND pages ${worker}.1)
+  endforeach()
+  set(folder "${CMAKE_BINARY_DIR}/share")
+  file(MAKE_DIRECTORY "${folder}")
+  foreach(page IN LISTS pages)
+    add_custom_command(
+      OUTPUT "${folder}/${page}"
+      COMMAND tallyctl --print-docs ${page} > "${folder}/${page}"
+      DEPENDS tallyctl
+      COMMENT "Printing ${page}"
+      VERBATIM)
+    list(APPEND files "${folder}/${page}")
+  endforeach()
+  add_custom_target(manual ALL DEPENDS ${files})
+  add_dependencies(programs manual)
+  install(TARGETS tallyctl tally-dashboard ${workers} RUNTIME)
+  foreach(page IN LISTS pages)
+    if(page MATCHES "\\.([15])$")
+      install(FILES "${folder}/${page}" DESTINATION share/man/man${CMAKE_MATCH_1})
+    endif()
+  endforeach()
+  file(GLOB units CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/deploy/systemd/*.service")
+  install(FILES ${units} DESTINATION lib/systemd/system)
+  # bash-completion looks for a file of the program's name.
+  foreach(program tallyctl tally-dashboard ${workers})
+    install(FILES "${folder}/tallyworks.bash" DESTINATION share/bash-completion/completions
+            RENAME ${program})
+  endforeach()
 endfunction()
 
 # services/dashboard: all but main.c is a library, for its tests; the page's files are in it.

@@ -12,14 +12,14 @@
 #include "common/host/live.h"
 #include "common/host/version.h"
 
-static const struct flag own_flags[] = {
+const struct flag host_flags[] = {
 	{ "--describe", NULL, "print what the worker reads, owns and writes" },
 	{ .name = NULL },
 };
 
 static struct rc parse(struct command_line *line, bool *describe, int argc, char **argv)
 {
-	const struct flag *const lists[] = { own_flags, command_line_flags, option_flags(), NULL };
+	const struct flag *const lists[] = { host_flags, command_line_flags, option_flags(), NULL };
 	struct args args;
 	struct arg arg;
 	bool taken;
@@ -41,7 +41,7 @@ static void help(const struct worker *worker, struct buf *out)
 {
 	buf_printf(out, "tally-%s: %s\n\nusage: tally-%s [FLAG]...\n\nFlags:\n", worker->name,
 	           worker->words, worker->name);
-	args_help(own_flags, out);
+	args_help(host_flags, out);
 	command_line_help(out);
 }
 

@@ -11,7 +11,11 @@
 #ifndef TALLY_HOST_HOST_H
 #define TALLY_HOST_HOST_H
 
+#include "common/host/args.h"
 #include "common/runtime/worker.h"
+
+/* A worker's flags besides those of every program. */
+extern const struct flag host_flags[];
 
 int host_main(const struct worker *, int argc, char **argv);
 

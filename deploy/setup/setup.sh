@@ -39,7 +39,7 @@ COMPILE_PACKAGES=(
 )
 PACKAGES=(
 	"${COMPILE_PACKAGES[@]}"
-	clang-format python3-jsonschema python3-yaml procps util-linux
+	clang-format groff-base python3-jsonschema python3-yaml procps util-linux
 	redis-server redis-tools kcat
 )
 

@@ -12,6 +12,7 @@
 #include "common/host/command_line.h"
 #include "common/host/version.h"
 #include "services/tallyctl/command.h"
+#include "services/tallyctl/manual.h"
 #include "services/tallyctl/pages.h"
 
 #define COMMANDS_MOST 32
@@ -24,9 +25,9 @@ struct ctl {
 	const char *docs; /* --print-docs; NULL */
 };
 
-/* Not in the help: `make docs` prints the pages with it. */
+/* Not in the help: `make docs` and the build print pages with it. */
 static const struct flag hidden_flags[] = {
-	{ "--print-docs", "NAME", "print a page of docs/; names lists them" },
+	{ "--print-docs", "NAME", "print a page of docs/ (names lists them) or of the manual" },
 	{ .name = NULL },
 };
 
@@ -154,6 +155,8 @@ static struct rc print_docs(const char *name, struct buf *out)
 {
 	const struct page *found = page_find(name);
 
+	if (!found && manual_print(name, out))
+		return OK;
 	if (!found && strcmp(name, "names") != 0)
 		return rc_fail(RC_USAGE,
 		               "--print-docs %s: no such page; --print-docs names lists them",
