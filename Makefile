@@ -7,7 +7,7 @@ DOCS_BIN ?= build/$(PRESET)/bin
 SIM = build/dev/tests/sim/sim_sim
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down test image exact faults fuzz bench fmt tidy docs clean
+.PHONY: help setup build up demo down test image exact faults strain fuzz bench fmt tidy docs clean
 .PHONY: sim sim-long sim-build
 
 help: ## this list
@@ -36,6 +36,9 @@ test: ## all tests but the long ones; ends in one line "N passed, N failed"
 
 faults: ## kill, stop, roll back and restart everything under load
 	@tests/run.sh faults
+
+strain: ## too much, too slow, too lopsided: each exact, and the figures (STRAIN=name,...)
+	@TALLY_TEST_FILTER=faults/strain tests/run.sh faults
 
 sim: ## the simulation; SEED=n replays one run with its trace (APP=orders, FAULT=zombie CALL=7)
 ifdef SEED

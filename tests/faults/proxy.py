@@ -41,6 +41,7 @@ class Proxy:
         self.links: list[Link] = []
         self.refusing_until = self.slow_until = 0.0
         self.delay_s = 0.0
+        self.bytes_per_s = 0.0  # of each direction of each connection; 0: no limit
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
         self.open = True
@@ -71,9 +72,15 @@ class Proxy:
         for link in links:
             link.reset()
 
-    def delay(self, each_s: float, for_s: float) -> None:
-        """Each piece of data, in both directions, comes that much later."""
-        self.delay_s, self.slow_until = each_s, time.monotonic() + for_s
+    def delay(self, each_s: float, for_s: float, bytes_per_s: float = 0.0) -> None:
+        """Each piece of data, in both directions, comes that much later, and no faster than that
+        for its size."""
+        self.delay_s, self.bytes_per_s = each_s, bytes_per_s
+        self.slow_until = time.monotonic() + for_s
+
+    def heal(self) -> None:
+        """As if nothing had been; what is late already stays so."""
+        self.slow_until = self.refusing_until = 0.0
 
     def half_close(self) -> None:
         """The clients see the end of the replies, while their requests still arrive."""
@@ -130,7 +137,7 @@ class Proxy:
         try:
             while data := source.recv(CHUNK):
                 if time.monotonic() < self.slow_until:
-                    time.sleep(self.delay_s)
+                    time.sleep(self.lateness(len(data)))
                 if sink is link.client and not self._reply(link, data):
                     break
                 if sink is link.server:
@@ -141,6 +148,9 @@ class Proxy:
             if link in self.links:
                 self.links.remove(link)
         link.reset()
+
+    def lateness(self, size: int) -> float:
+        return self.delay_s + (size / self.bytes_per_s if self.bytes_per_s else 0.0)
 
     @staticmethod
     def _reply(link: Link, data: bytes) -> bool:

@@ -17,6 +17,7 @@ from proxy import Proxy  # noqa: E402
 from rig.stage import main, must  # noqa: E402
 
 WAIT_S = 10.0
+SMALL = bytes(30000)
 LARGE = bytes(range(256)) * 4096
 
 
@@ -90,6 +91,14 @@ def test() -> None:
         time.sleep(1.0)
         with connect(proxy) as client:
             must(say(client, b"c") == b"c", "no service")
+            proxy.delay(0.0, for_s=60.0, bytes_per_s=len(SMALL) / 0.3)
+            started = time.monotonic()
+            must(say(client, SMALL) == SMALL, "a limit: not all comes back")
+            must(time.monotonic() - started >= 0.6, "a limit: it comes too fast")
+            proxy.heal()
+            started = time.monotonic()
+            must(say(client, SMALL) == SMALL, "healed: not all comes back")
+            must(time.monotonic() - started < 0.6, "healed: still slow")
             proxy.drop_reply(after=3)
             must(say(client, b"12345") == b"123", "drop_reply: not three bytes")
         with connect(proxy) as client:
