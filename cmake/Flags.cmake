@@ -53,14 +53,13 @@ endif()
 
 # Link-time optimisation where it pays, in what ships: the archives carry machine code as well, and
 # only the programs are linked with it, so that a hundred tests do not pay for it at each link.
-set(TALLY_LTO_LINK "")
 if(TALLY_LTO)
   include(CheckIPOSupported)
   check_ipo_supported(RESULT lto_works OUTPUT lto_why LANGUAGES C)
   if(lto_works AND CMAKE_C_COMPILER_ID STREQUAL GNU)
     target_compile_options(tally_flags INTERFACE -flto=auto -ffat-lto-objects)
-    target_link_options(tally_flags INTERFACE -fno-lto)
-    set(TALLY_LTO_LINK -flto=auto)
+    set(lto_wanted "$<BOOL:$<TARGET_PROPERTY:TALLY_PROGRAM>>")
+    target_link_options(tally_flags INTERFACE "$<IF:${lto_wanted},-flto=auto,-fno-lto>")
   else()
     message(STATUS "no link-time optimisation: ${lto_why}")
   endif()

@@ -51,7 +51,7 @@ endfunction()
 function(tally_program name)
   add_executable(${name} ${ARGN})
   tally_link_product(${name})
-  target_link_options(${name} PRIVATE ${TALLY_LTO_LINK})
+  set_target_properties(${name} PROPERTIES TALLY_PROGRAM ON)
   add_dependencies(programs ${name})
 endfunction()
 
