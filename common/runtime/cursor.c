@@ -34,6 +34,13 @@ static bool number(struct str *rest, const char *name, int64_t least, int64_t *o
 	return field(rest, name, &value) && str_to_i64(value, out) && *out >= least;
 }
 
+/* It is missing where K was left by a build that told sums with each batch. */
+static bool untold(struct str *rest, int64_t *out)
+{
+	*out = 0;
+	return !str_starts(*rest, STR("untold=")) || number(rest, "untold", 0, out);
+}
+
 static bool skipped(struct str list, struct cursor_metadata *m)
 {
 	while (list.len) {
@@ -56,7 +63,7 @@ bool cursor_metadata_parse(struct str text, struct cursor_metadata *m)
 	if (!str_eq_c(value, "-"))
 		memcpy(m->topic_id, value.ptr, value.len);
 	if (!number(&rest, "pin", -1, &m->first_pin) || !number(&rest, "first", 0, &first) ||
-	    !number(&rest, "logic", 0, &logic) || !number(&rest, "untold", 0, &m->untold) ||
+	    !number(&rest, "logic", 0, &logic) || !untold(&rest, &m->untold) ||
 	    first > UINT32_MAX || logic > UINT32_MAX)
 		return false;
 	m->output_number = (uint64_t)seq;

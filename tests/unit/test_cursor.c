@@ -16,6 +16,7 @@ static void what_went_comes_back(void **state)
 			                     .first_pin = rng_between(-1, INT32_MAX),
 			                     .first_logic = (uint32_t)rng_next(),
 			                     .logic = (uint32_t)rng_next(),
+			                     .untold = (int64_t)(rng_next() >> 1),
 			                     .skipped_count =
 			                             (unsigned)rng_below(LIMIT_SKIPPED + 1) };
 		struct cursor_metadata back;
@@ -37,6 +38,19 @@ static void what_went_comes_back(void **state)
 			assert_non_null(memmem(copy, cut, "skipped=", 8));
 		free(copy);
 	}
+}
+
+static void the_earlier_form_is_read(void **state)
+{
+	struct cursor_metadata m;
+
+	(void)state;
+	assert_true(cursor_metadata_parse(
+		STR("tw1 seq=7 origin=3 topic=abc pin=-1 first=1 logic=2 skipped=5"), &m));
+	assert_int_equal(m.output_number, 7);
+	assert_int_equal(m.logic, 2);
+	assert_int_equal(m.untold, 0);
+	assert_int_equal(m.skipped_count, 1);
 }
 
 static void foreign_text_is_refused(void **state)
@@ -77,6 +91,7 @@ static void foreign_text_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_went_comes_back),
+	cmocka_unit_test(the_earlier_form_is_read),
 	cmocka_unit_test(foreign_text_is_refused),
 };
 
