@@ -7,13 +7,15 @@
 #     prefix/{include,lib,lib/pkgconfig}   static libraries for the build
 #     kafka/lib                            the broker's jars
 #     prometheus/                          prometheus and promtool, for tests of deploy/
+#     asyncapi/                            AsyncAPI's own parser, where there is npm
 #     stamps/<part>-<version>              what is done; remove one to do that part again
 #     log/<part>.log                       long output; its tail is printed when a part fails
 # Packages come from the machine's own registries only: apt's sources name the archive and the
 # keyring, Maven's settings name the repository. The machine's own apt lists and suites are left
 # as they are: newer suites are read through lists of our own, inside the cache.
 #
-# usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson prometheus (these all),
+# usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson prometheus asyncapi
+#                               (default: these all),
 #                               compile (of packages, what compiling needs and no more),
 #                               fuzz (clang with libFuzzer), lint (shellcheck)
 set -euo pipefail
@@ -28,6 +30,7 @@ readonly RDKAFKA_MIN=2.14.2      # older ones lose or repeat transactional outpu
 readonly RDKAFKA_BAD='2.5.0 2.10.0'
 readonly HIREDIS_MIN=1.2.0       # TLS, RESP3 and async timeouts
 readonly YYJSON_MIN=0.10.0
+readonly ASYNCAPI_VERSION=3.6.0   # as in asyncapi/package.json
 readonly RDKAFKA_SUITES='forky testing'
 readonly STABLE_SUITES='trixie'
 readonly JAVA_MIN=17
@@ -414,6 +417,30 @@ part_prometheus() {
 	say prometheus "ok ($have, private)"
 }
 
+# For one test, which says so where it cannot run. Node and npm alone would bring hundreds of
+# packages, so they are used where they are and not installed.
+part_asyncapi() {
+	local done=asyncapi-$ASYNCAPI_VERSION dir=$CACHE/asyncapi
+	if ! stamped "$done"; then
+		if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+			say asyncapi "passed over: there is no npm"
+			return 0
+		fi
+		say asyncapi "fetching the parser $ASYNCAPI_VERSION with npm (some 20 seconds)"
+		rm -rf "$dir"
+		mkdir -p "$dir"
+		cp "$HERE"/asyncapi/package*.json "$dir/"
+		if ! logged asyncapi timeout 180 npm ci --prefix "$dir" --ignore-scripts --no-audit \
+			--no-fund --fetch-retries=1; then
+			rm -rf "$dir"
+			say asyncapi "passed over: npm could not get it"
+			return 0
+		fi
+		stamp "$done"
+	fi
+	say asyncapi "ok ($ASYNCAPI_VERSION)"
+}
+
 finish() {
 	restore_service_start
 	rm -rf "$CACHE/apt"
@@ -421,7 +448,7 @@ finish() {
 
 main() {
 	local parts=("$@") part started=$SECONDS
-	[ ${#parts[@]} -gt 0 ] || parts=(packages kafka rdkafka hiredis yyjson prometheus)
+	[ ${#parts[@]} -gt 0 ] || parts=(packages kafka rdkafka hiredis yyjson prometheus asyncapi)
 	[ -r /etc/debian_version ] || die machine "this is not Debian; see the parts in $0"
 	mkdir -p "$CACHE/stamps" "$CACHE/log" "$CACHE/build" "$PREFIX"
 	exec 9>"$CACHE/lock" # one setup at a time for one cache
@@ -430,7 +457,8 @@ main() {
 	trap 'exit 130' INT TERM
 	for part in "${parts[@]}"; do
 		case $part in
-		packages | compile | kafka | rdkafka | hiredis | yyjson | prometheus | fuzz | lint)
+		packages | compile | kafka | rdkafka | hiredis | yyjson | prometheus | asyncapi | \
+			fuzz | lint)
 			: >"$CACHE/log/$part.log"
 			"part_$part"
 			;;
