@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "common/adapters/kafka_query.h"
 #include "common/adapters/kafka_transactional.h"
 #include "common/adapters/lane.h"
 #include "common/adapters/system_clock.h"
@@ -399,6 +400,14 @@ const char *kafka_publisher_id(const struct kafka_publisher *p)
 	return atomic_load(&p->id);
 }
 
+/* For the watchdog; asked through the consumer, whose calls do not hang. */
+static bool brokers_answer(void *self)
+{
+	const struct kafka_publisher *p = self;
+
+	return kafka_query_answers(kafka_input_client(p->input));
+}
+
 struct rc kafka_publisher_new(const struct kafka_options *options, struct inbox *inbox,
                               struct kafka_input *input, struct kafka_publisher **out)
 {
@@ -411,7 +420,7 @@ struct rc kafka_publisher_new(const struct kafka_options *options, struct inbox 
 	p->producer.borrows = true; /* a transaction's outputs live until its answer */
 	kafka_statistics_box_init(&p->statistics);
 	atomic_store(&p->id, "");
-	rc = watchdog_start(&p->watchdog, 2 * options->transaction_timeout_ms);
+	rc = watchdog_start(&p->watchdog, 2 * options->transaction_timeout_ms, brokers_answer, p);
 	if (rc_ok(rc))
 		rc = lane_start(&p->lane, "kafka-publish", serve, p);
 	if (!rc_ok(rc)) {

@@ -189,3 +189,13 @@ struct rc kafka_query_compacted(rd_kafka_t *rk, const char *topic, bool *out)
 	rd_kafka_ConfigResource_destroy(resource);
 	return rc;
 }
+
+bool kafka_query_answers(rd_kafka_t *rk)
+{
+	const struct rd_kafka_metadata *metadata;
+
+	if (rd_kafka_metadata(rk, 0, NULL, &metadata, QUERY_TIMEOUT_MS))
+		return false;
+	rd_kafka_metadata_destroy(metadata);
+	return true;
+}

@@ -27,6 +27,8 @@ struct kafka_topic {
 };
 /* RC_NOT_FOUND: no such topic. */
 struct rc kafka_query_topic(rd_kafka_t *, const char *topic, struct kafka_topic *out);
+/* Does any broker answer? */
+bool kafka_query_answers(rd_kafka_t *);
 /* Is cleanup.policy anything but plain delete? */
 struct rc kafka_query_compacted(rd_kafka_t *, const char *topic, bool *out);
 

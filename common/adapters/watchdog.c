@@ -13,25 +13,44 @@
 #define TICK_MS 250
 #define EXIT_SOFTWARE 70
 
+/* Ends the process, unless the call has to wait: then its time begins anew. */
+static void judge(struct watchdog *dog, const char *call)
+{
+	bool were_away = dog->away;
+
+	dog->ticks = 0;
+	dog->away = !dog->answered(dog->self);
+	if (dog->away)
+		log_warn("transaction_call_waits", LOG_TEXT("call", call),
+		         LOG_INT("limit_ms", dog->limit_ms), LOG_END);
+	/* Brokers that came back in between have not had all of the time to answer it. */
+	if (dog->away || were_away || atomic_load(&dog->number) != dog->seen ||
+	    !atomic_load(&dog->call))
+		return;
+	log_error("transaction_call_hangs", LOG_TEXT("call", call),
+	          LOG_INT("limit_ms", dog->limit_ms), LOG_END);
+	_exit(EXIT_SOFTWARE);
+}
+
 static void tick(void *self, struct job *list)
 {
 	struct watchdog *dog = self;
 	const char *call = atomic_load(&dog->call);
 	unsigned number = atomic_load(&dog->number);
 
-	if (!call || number != dog->seen)
+	if (!call || number != dog->seen) {
 		dog->ticks = 0;
+		dog->away = false;
+	}
 	dog->seen = number;
 	dog->ticks++;
-	if (call && dog->ticks * TICK_MS > dog->limit_ms) {
-		log_error("transaction_call_hangs", LOG_TEXT("call", call),
-		          LOG_INT("limit_ms", dog->limit_ms), LOG_END);
-		_exit(EXIT_SOFTWARE);
-	}
+	if (call && dog->ticks * TICK_MS > dog->limit_ms)
+		judge(dog, call);
 	lane_put(&dog->lane, list, TICK_MS);
 }
 
-struct rc watchdog_start(struct watchdog *dog, int64_t limit_ms)
+struct rc watchdog_start(struct watchdog *dog, int64_t limit_ms, bool (*answered)(void *self),
+                         void *self)
 {
 	struct job *job;
 
@@ -40,6 +59,9 @@ struct rc watchdog_start(struct watchdog *dog, int64_t limit_ms)
 	dog->seen = 0;
 	dog->ticks = 0;
 	dog->limit_ms = limit_ms;
+	dog->answered = answered;
+	dog->self = self;
+	dog->away = false;
 	TRY(lane_start(&dog->lane, "watchdog", tick, dog));
 	job = job_new(sizeof(*job));
 	lane_put(&dog->lane, job, TICK_MS);

@@ -11,6 +11,7 @@
 #include "common/host/live.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@
 #define FETCH_LEAST_BYTES 32768
 #define FETCH_WAIT_MS 10
 #define EXIT_AT_ONCE 75
+#define FAILED_MOST 3 /* transactions in a row: then something is in the way */
 
 enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_LEAVING, PHASE_ENDED };
 
@@ -203,6 +205,29 @@ static void set_link(struct link_state *link, bool ok, const char *words)
 	snprintf(link->words, sizeof(link->words), "%s", ok ? "" : words);
 }
 
+/* A producer that is there and gets nothing through is of no use either. */
+static void set_producer(struct live *live, bool there)
+{
+	struct snapshot *s = &live->snapshot;
+	struct publishing now = process_publishing(live->process);
+	char words[sizeof(s->producer.words)];
+
+	set_link(&s->producer, there,
+	         "no transactional producer yet; are the brokers and the output topics there?");
+	if (!there)
+		return;
+	if (now.failed >= FAILED_MOST) {
+		snprintf(words, sizeof(words), "%u transactions failed in a row: %s", now.failed,
+		         now.words);
+		set_link(&s->producer, false, words);
+	} else if (now.busy_ms > live->config->transaction_timeout_ms) {
+		snprintf(words, sizeof(words),
+		         "a transaction hangs for %" PRId64 " ms; do the brokers answer?",
+		         now.busy_ms);
+		set_link(&s->producer, false, words);
+	}
+}
+
 static void put_snapshot(struct live *live)
 {
 	struct snapshot *s = &live->snapshot;
@@ -222,12 +247,12 @@ static void put_snapshot(struct live *live)
 	set_link(&s->group, s->shard_count > 0 || has_producer,
 	         "no partition is assigned, nor do the brokers answer; kafka_client_error in the "
 	         "log says why");
-	set_link(&s->producer, has_producer,
-	         "no transactional producer yet; are the brokers and the output topics there?");
+	set_producer(live, has_producer);
 	set_link(&s->redis, true, "");
 	for (unsigned i = 0; i < s->shard_count; i++)
 		if (s->shards[i].status.state == SHARD_PAUSED)
-			set_link(&s->redis, false, s->shards[i].words);
+			set_link(s->shards[i].status.left_out ? &s->producer : &s->redis, false,
+			         s->shards[i].words);
 	board_put(live->board, s);
 }
 

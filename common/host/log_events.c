@@ -28,8 +28,10 @@ const struct log_event log_events[] = {
 	  "A shard cannot go on without an operator; `reason` says why and what to do. The other "
 	  "shards go on, and this one is looked at again every few seconds." },
 	{ "transaction_call_hangs", LOG_ERROR,
-	  "A call of the transaction outlived its own timeout; the process ends with status 70 and "
-	  "the next one goes on. Once is the brokers' trouble, often is a bug." },
+	  "A call of the transaction outlived its own timeout while brokers answer; the process "
+	  "ends "
+	  "with status 70 and the next one goes on. Once is the brokers' trouble, often is a "
+	  "bug." },
 	{ "claim_failed", LOG_WARN,
 	  "A shard could not be taken over at `step`; it is tried again. See `error`." },
 	{ "cleanup_policy_unknown", LOG_WARN,
@@ -59,6 +61,9 @@ const struct log_event log_events[] = {
 	  "write there." },
 	{ "shard_in_danger", LOG_WARN,
 	  "The owner before died: records `from` up to `until` are tried in small steps." },
+	{ "transaction_call_waits", LOG_WARN,
+	  "A call of the transaction waits for brokers that do not answer; it goes on when they "
+	  "do." },
 	{ "transaction_failed", LOG_WARN,
 	  "A transaction was aborted, or its outcome is not known; what was in it goes out again "
 	  "or is folded again." },

@@ -20,7 +20,8 @@
 #define REFERENCE_POLL_MS 50
 #define IDLE_TURN_MS 200
 #define TARGETS_RETRY_MS 100
-#define BUSY_RECORDS_A_MS 12 /* transactions wait for more above this rate */
+#define SLOW_TRANSACTION_MS 1000 /* from here on a transaction is not to grow further */
+#define BUSY_RECORDS_A_MS 12     /* transactions wait for more above this rate */
 
 const int64_t duration_bounds_ms[DURATION_BUCKETS - 1] = { 1,   2,   5,   10,  20,   30,   50,   75,
 	                                                   100, 150, 250, 500, 1000, 2500, 10000 };
@@ -57,8 +58,10 @@ struct process {
 	struct publisher publisher;
 	struct reference_store *reference;
 	bool reading_reference, targets_known, draining;
-	bool more; /* the last turn took records: there may be more to take */
-	bool busy; /* the last transaction carried what came at a high rate */
+	bool more;                /* the last turn took records: there may be more to take */
+	bool busy;                /* the last transaction carried what came at a high rate */
+	unsigned pace;            /* folded records that may wait for a transaction */
+	unsigned carried_records; /* of the transaction under way */
 	int64_t reference_ms;
 	struct flush_call *flushes;
 	struct load_call *loads;
@@ -133,6 +136,7 @@ struct process *process_new(const struct worker *worker, const struct ports *por
 	p->worker = worker;
 	p->ports = *ports;
 	p->options = *options;
+	p->pace = options->queue_records;
 	arena_init(&p->memory, 4096);
 	p->reference = reference_store_new();
 	p->reference_ms = INT64_MIN / 2;
@@ -369,17 +373,41 @@ static void reopened(struct process *p, const struct happening *h, int64_t now_m
 	         p->ports.broker.transactional_id(p->ports.broker.self));
 }
 
+/*
+ * What brokers cannot take within a transaction's time fails, and would fail again: so after a
+ * failure by time the next ones carry half as much, down to one record, and twice as much again
+ * while they are quick. True: the batches that are there are too large and must be folded anew.
+ */
+static bool set_pace(struct process *p, const struct publish_end *end, int64_t took_ms)
+{
+	unsigned most = p->options.queue_records, half = p->carried_records / 2;
+	bool slow = took_ms >= SLOW_TRANSACTION_MS;
+	if (end->result == PUBLISH_COMMITTED) {
+		if (!slow)
+			p->pace = p->pace > most / 2 ? most : p->pace * 2;
+		return false;
+	}
+	if (!slow || end->blamed >= 0 || p->carried_records == 0)
+		return false;
+	p->pace = half ? half : 1;
+	return half > 0;
+}
+
 static void published(struct process *p, const struct happening *h, int64_t now_ms)
 {
 	if (p->publisher.state != PUBLISHER_BUSY || h->ticket != p->publisher.transaction.ticket)
 		return;
+	int64_t took_ms = now_ms - p->publisher.begun_ms;
+	struct publish_end end = { h->publish, h->partition, h->words };
 	p->stats.transactions += h->publish == PUBLISH_COMMITTED;
 	p->stats.aborts += h->publish == PUBLISH_ABORTED;
 	p->stats.unknown_outcomes += h->publish == PUBLISH_UNKNOWN;
-	add_duration(&p->stats.transaction, now_ms - p->publisher.begun_ms);
-	const struct publish_end end = { h->publish, h->partition, h->words };
+	add_duration(&p->stats.transaction, took_ms);
+	/* Whatever became of it: A1 finds out, and folds in smaller batches. */
+	if (set_pace(p, &end, took_ms))
+		end.result = PUBLISH_UNKNOWN;
 	publisher_ended(&p->publisher, p->shards, p->shard_count, &end, now_ms, p->updates);
-	bool lost = h->publish ==
+	bool lost = end.result ==
 	            PUBLISH_UNKNOWN; /* and with it the name under which shards are claimed */
 	if (lost)
 		p->shard_setting.transactional_id[0] = '\0';
@@ -535,8 +563,7 @@ static bool publish_is_due(const struct process *p, int64_t now_ms)
 	if (since_ms < p->options.txn_interval_min_ms)
 		return false;
 	return (!p->more && !p->busy) || since_ms >= longest_wait_ms(p) || p->draining ||
-	       p->shard_setting.trying ||
-	       p->shard_setting.queued_records >= p->options.queue_records / 2 ||
+	       p->shard_setting.trying || p->shard_setting.queued_records >= (p->pace + 1) / 2 ||
 	       p->held_bytes >= LIMIT_UNFLUSHED_BYTES;
 }
 
@@ -555,6 +582,7 @@ static void publish(struct process *p, int64_t now_ms)
 		add_duration(&p->stats.batch, now_ms - p->publisher.batches[i]->opened_ms);
 		records += p->publisher.batches[i]->records;
 	}
+	p->carried_records = (unsigned)records;
 	p->busy = records >= (uint64_t)since_ms * BUSY_RECORDS_A_MS;
 	p->ports.broker.publish(p->ports.broker.self, t);
 }
@@ -573,6 +601,13 @@ static void flush(struct process *p, int64_t now_ms)
 	}
 }
 
+/* Several shards may take before the first of it is folded and counted. */
+static unsigned chunk_most(const struct process *p)
+{
+	unsigned share = p->pace / p->shard_setting.owned;
+	return share >= CHUNK_RECORDS ? CHUNK_RECORDS : share ? share : 1;
+}
+
 static bool take_for(struct process *p, struct shard *s, int64_t now_ms)
 {
 	const struct broker *b = &p->ports.broker;
@@ -581,7 +616,7 @@ static bool take_for(struct process *p, struct shard *s, int64_t now_ms)
 		return false;
 	struct taken *taken = &s->chunk.taken;
 	*taken = (struct taken){ 0 };
-	b->take(b->self, s->partition, until, CHUNK_RECORDS,
+	b->take(b->self, s->partition, until, chunk_most(p),
 	        p->worker->internal ? CHUNK_BYTES_INTERNAL : CHUNK_BYTES, taken);
 	int64_t before = s->standing.position;
 	bool some = taken->count > 0;
@@ -596,7 +631,7 @@ static bool take(struct process *p, int64_t now_ms)
 	unsigned taken = 0;
 	for (unsigned i = 0; i < p->shard_count && taken < TAKES_A_TURN; i++) {
 		unsigned n = (p->next_take + i) % p->shard_count;
-		if (p->shard_setting.queued_records >= p->options.queue_records ||
+		if (p->shard_setting.queued_records >= p->pace ||
 		    p->held_bytes >= LIMIT_UNFLUSHED_BYTES)
 			break;
 		if (p->shards[n] && take_for(p, p->shards[n], now_ms))
@@ -694,6 +729,18 @@ bool process_is_drained(const struct process *p)
 unsigned process_shard_count(const struct process *p)
 {
 	return p->shard_setting.owned;
+}
+
+struct publishing process_publishing(const struct process *p)
+{
+	const struct clock *clock = &p->ports.clock;
+	const struct publisher *publisher = &p->publisher;
+	bool busy = publisher->state == PUBLISHER_BUSY;
+	return (struct publishing){
+		.busy_ms = busy ? clock->now_ms(clock->self) - publisher->begun_ms : 0,
+		.failed = publisher->aborts,
+		.words = publisher->words,
+	};
 }
 
 const struct process_stats *process_stats(const struct process *p)

@@ -21,14 +21,14 @@ struct process_options {
 	int64_t tell_interval_max_ms;  /* 1000: while there are many of them */
 	int64_t txn_interval_min_ms;   /* 10 */
 	int64_t txn_interval_max_ms;   /* 400: in a backlog, until one is worth its cost */
-	int64_t idle_check_ms;   /* 1000 */
-	int64_t revoke_flush_ms; /* 2000 */
-	unsigned batch_records;  /* LIMIT_BATCH_RECORDS */
-	size_t batch_bytes;      /* LIMIT_BATCH_BYTES */
-	unsigned queue_records;  /* LIMIT_QUEUE_RECORDS */
-	size_t cache_bytes;      /* LIMIT_CACHE_BYTES */
-	struct str topic_prefix; /* put before every topic name, may be empty */
-	struct str group_prefix; /* the same for the group, as DLQ copies name it */
+	int64_t idle_check_ms;         /* 1000 */
+	int64_t revoke_flush_ms;       /* 2000 */
+	unsigned batch_records;        /* LIMIT_BATCH_RECORDS */
+	size_t batch_bytes;            /* LIMIT_BATCH_BYTES */
+	unsigned queue_records;        /* LIMIT_QUEUE_RECORDS */
+	size_t cache_bytes;            /* LIMIT_CACHE_BYTES */
+	struct str topic_prefix;       /* put before every topic name, may be empty */
+	struct str group_prefix;       /* the same for the group, as DLQ copies name it */
 };
 void process_options_default(struct process_options *);
 
@@ -80,6 +80,7 @@ struct shard_status {
 	uint64_t output_number; /* seq at K */
 	unsigned dirty;         /* unflushed writes */
 	bool rebuilding;
+	bool left_out; /* paused since its outputs cannot be published */
 };
 
 #define DURATION_BUCKETS 16
@@ -98,6 +99,14 @@ struct process_stats {
 	struct durations batch, transaction, flush, load;
 };
 const struct process_stats *process_stats(const struct process *);
+
+/* How publishing goes. */
+struct publishing {
+	int64_t busy_ms;   /* the transaction under way takes so long already; 0: none */
+	unsigned failed;   /* transactions in a row */
+	const char *words; /* of the last of those */
+};
+struct publishing process_publishing(const struct process *);
 /* Fills at most max rows, returns how many shards there are. */
 unsigned process_shards(const struct process *, struct shard_status *out, unsigned max);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/runtime/publisher.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -120,6 +121,7 @@ void publisher_ended(struct publisher *p, struct shard *const *shards, unsigned 
 	}
 	if (result == PUBLISH_COMMITTED) {
 		p->aborts = 0;
+		p->words[0] = '\0';
 		return;
 	}
 	if (result == PUBLISH_ABORTED && end->blamed >= 0 && (unsigned)end->blamed < count)
@@ -127,7 +129,8 @@ void publisher_ended(struct publisher *p, struct shard *const *shards, unsigned 
 	int64_t wait = ABORT_RETRY_MS << (p->aborts < 6 ? p->aborts : 6);
 	p->aborts++;
 	p->retry_ms = now_ms + (wait < ABORT_RETRY_MOST_MS ? wait : ABORT_RETRY_MOST_MS);
+	snprintf(p->words, sizeof(p->words), "%s", end->words ? end->words : "");
 	log_warn("transaction_failed",
 	         LOG_TEXT("outcome", result == PUBLISH_ABORTED ? "aborted" : "unknown"),
-	         LOG_INT("in_a_row", p->aborts), LOG_END);
+	         LOG_INT("in_a_row", p->aborts), LOG_TEXT("error", p->words), LOG_END);
 }

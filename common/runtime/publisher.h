@@ -30,6 +30,7 @@ struct publisher {
 	uint64_t ticket;
 	int64_t begun_ms, retry_ms;
 	unsigned aborts; /* in a row */
+	char words[200]; /* why the last one failed; "" after one that did not */
 };
 
 void publisher_init(struct publisher *);

@@ -683,5 +683,6 @@ void shard_status_of(const struct shard *s, struct shard_status *out)
 		.output_number = s->metadata.output_number,
 		.dirty = s->settled_pairs + s->gathering.pairs,
 		.rebuilding = s->standing.position < s->output_cursor,
+		.left_out = s->left_out_ms != 0,
 	};
 }

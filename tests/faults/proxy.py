@@ -42,6 +42,7 @@ class Proxy:
         self.refusing_until = self.slow_until = 0.0
         self.delay_s = 0.0
         self.bytes_per_s = 0.0  # of each direction of each connection; 0: no limit
+        self.slow_replies = True
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
         self.open = True
@@ -72,10 +73,11 @@ class Proxy:
         for link in links:
             link.reset()
 
-    def delay(self, each_s: float, for_s: float, bytes_per_s: float = 0.0) -> None:
-        """Each piece of data, in both directions, comes that much later, and no faster than that
-        for its size."""
-        self.delay_s, self.bytes_per_s = each_s, bytes_per_s
+    def delay(self, each_s: float, for_s: float, bytes_per_s: float = 0.0,
+              replies: bool = True) -> None:
+        """Each piece of data, in both directions or in that of the requests only, comes that much
+        later, and no faster than that for its size."""
+        self.delay_s, self.bytes_per_s, self.slow_replies = each_s, bytes_per_s, replies
         self.slow_until = time.monotonic() + for_s
 
     def heal(self) -> None:
@@ -136,7 +138,8 @@ class Proxy:
         """One direction until its end, which ends the other too."""
         try:
             while data := source.recv(CHUNK):
-                if time.monotonic() < self.slow_until:
+                slow = sink is link.server or self.slow_replies
+                if slow and time.monotonic() < self.slow_until:
                     time.sleep(self.lateness(len(data)))
                 if sink is link.client and not self._reply(link, data):
                     break

@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from rig import free_port, kafka  # noqa: E402
 from rig.redis import Redis  # noqa: E402
 from rig.stage import Failed, main, must  # noqa: E402
 from rig.workers import Fleet, Worker, peak_mb  # noqa: E402
+from run import Recovery  # noqa: E402
 from watch import EVERY_S, Figures, Watch, figures, sample  # noqa: E402
 
 EVENTS = 24000
@@ -37,6 +39,8 @@ CALM_S, TROUBLE_S = 4.0, 8.0
 BURST, BURST_S = 10, 2.5
 SLOW_S = 0.06         # each piece of data to and from Redis: more than ten times a flush's time
 FAR_S, NARROW = 0.1, 60000.0  # the link to the broker: seconds a piece, bytes/s a connection
+LATE_S = 4.0          # each piece of data, where messages may take 3 s
+AWAY_S = 16.0         # more than twice what a transaction's call may hang
 STEADY_S = 2.0        # the lag is low again for so long
 FALL_S = 60.0         # until then, at most
 POISON_S = 150.0      # ten deaths, after each of which the group waits for the dead one
@@ -120,6 +124,32 @@ def redis_full(run: Run, sending: Stream) -> None:
         redis.command("CONFIG", "SET", "maxmemory", "0")
 
 
+def broker_late(run: Run, sending: Stream) -> None:
+    """Answers come later than a message and a transaction may take."""
+    assert run.ground.lane.broker_link
+    run.ground.lane.broker_link.delay(LATE_S, for_s=3600)
+    run.wait(AWAY_S)
+    run.ground.lane.broker_link.heal()
+
+
+def broker_narrow(run: Run, sending: Stream) -> None:
+    """A backlog that can be read, and outputs that get out at a trickle."""
+    assert run.ground.lane.broker_link
+    run.ground.lane.broker_link.delay(0.0, for_s=3600, bytes_per_s=NARROW, replies=False)
+    sending.rate = BURST * CALM_RATE
+    run.wait(BURST_S)
+    sending.rate = CALM_RATE
+    run.wait(AWAY_S - BURST_S)
+    run.ground.lane.broker_link.heal()
+
+
+def broker_away(run: Run, sending: Stream) -> None:
+    """Longer than a transaction's call may hang where brokers are there."""
+    assert run.ground.lane.broker_link
+    run.ground.lane.broker_link.cut(for_s=AWAY_S)
+    run.wait(AWAY_S)
+
+
 def poisoned(run: Run, sending: Stream) -> None:
     """A record that kills tally-orders comes amid the others; it is started again each time."""
     place, worker = run.ground.place, run.orders()
@@ -167,6 +197,12 @@ def tells_pause(calm: Figures, trouble: Figures) -> str:
     return tells_lag(calm, trouble)
 
 
+def tells_away(calm: Figures, trouble: Figures) -> str:
+    if "[-]producer failed" not in trouble.words:
+        return f"/readyz does not say that nothing gets out: {trouble.words}"
+    return ""
+
+
 class Strain(NamedTuple):
     words: str
     trouble: Callable[[Run, Stream], None]
@@ -175,6 +211,7 @@ class Strain(NamedTuple):
     taken: int = 1      # of so many times the events: the shape leaves most out
     through: str = ""   # whose proxy is in the link
     ready: bool = True  # /readyz is 200 all the time
+    stays: bool = True  # nobody leaves the group
     settings: dict[str, str] = {}
 
 
@@ -189,9 +226,18 @@ STRAINS = {
                         shapes.one_payee),
     "lopsided": Strain("a burst, one shard has 100 times the events of the others", burst,
                        tells_lag, shapes.one_shard, taken=4),
+    "broker_narrow": Strain("a backlog, what goes out is narrow, timeouts of 3 s", broker_narrow,
+                            tells_lag, through="broker", ready=False, stays=False,
+                            settings=ladders.SOON),
+    "broker_late": Strain("the broker's answers later than timeouts of 3 s", broker_late,
+                          tells_away, through="broker", ready=False, stays=False,
+                          settings=ladders.SOON),
+    "broker_away": Strain("no broker, five times as long as timeouts of 3 s", broker_away,
+                          tells_away, through="broker", ready=False, stays=False,
+                          settings=ladders.SOON),
     "redis_full": Strain("Redis is full", redis_full, tells_pause, ready=False),
     "poison": Strain("a record that kills its worker, under load", poisoned, tells_lag,
-                     ready=False, settings=ladders.SOON),
+                     ready=False, stays=False, settings=ladders.SOON),
 }
 
 
@@ -217,11 +263,12 @@ def strain(run: Run, kind: Strain, name: str) -> Result:
         struck = time.monotonic()
         kind.trouble(run, sending)
         healed = time.monotonic()
-        fall_s = wait_for_fall(run, watch, 2 * calm.lag + CALM_RATE)
+        fall_s = recovery_s(run)
+        wait_for_fall(run, watch, 2 * calm.lag + CALM_RATE)
         trouble = figures(watch.between(struck, healed + fall_s))
         sending.finish(SETTLE_S)
         fleet.settle(SETTLE_S)
-        if not run.deaths:
+        if kind.stays:
             must(run.rebalances() == members, f"{name}: a member was expelled or left\n"
                  + fleet.log_tails())
         if kind.ready:
@@ -245,8 +292,18 @@ def wait_for_all_shards(run: Run) -> None:
         time.sleep(0.2)
 
 
-def wait_for_fall(run: Run, watch: Watch, low: float) -> float:
-    """Until the lag is low and stays so for a while; the stream goes on meanwhile."""
+def recovery_s(run: Run) -> float:
+    """Until Redis has all that is in an input now; the stream goes on meanwhile."""
+    over = threading.Event()
+    over.set()
+    try:
+        return Recovery(run.ground, over).wait(FALL_S, run.revive)
+    except Failed as failure:
+        raise Failed(f"{failure}\n{run.fleet.log_tails()}") from failure
+
+
+def wait_for_fall(run: Run, watch: Watch, low: float) -> None:
+    """The workers say so too: the lag is low, and stays so for a while."""
     since = last_high = time.monotonic()
     while time.monotonic() < last_high + STEADY_S:
         if watch.latest_lag() > low:
@@ -254,10 +311,9 @@ def wait_for_fall(run: Run, watch: Watch, low: float) -> float:
         must(last_high < since + FALL_S, f"the lag stays at {watch.latest_lag():.0f}\n"
              + run.fleet.log_tails())
         run.wait(EVERY_S)
-    return last_high - since
 
 
-HEAD = ("| strain | seconds | lag calm / most | until it fell, s | flush ms calm / strained "
+HEAD = ("| strain | seconds | lag calm / most | until all was there, s | flush ms calm / strained "
         "| transaction ms | aborted | paused shards | not ready | deaths | peak MB |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|")
 

@@ -7,14 +7,17 @@ Offsets that were lost or moved are test_ctl_repair's.
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 
 import ctl
 from environment import ROUND, Company, Log, cursor, run_all
-from rig import offsets
+from rig import free_port, offsets
 from rig.redis import Redis
 from rig.stage import Stage, main, must
-from rig.workers import tallyctl
+from rig.workers import Worker, tallyctl
 
+TOO_LARGE = "Message size too large"
 SMALLEST, LARGEST = "250", "10485760"  # bytes: the marks of transactions still fit
 SOON_SEEN = {"kafka.topic.metadata.refresh.interval.ms": "1000"}  # by default five minutes
 
@@ -123,18 +126,34 @@ def newer_logic(stage: Stage) -> None:
         company.must_go_on("a build that knows the version")
 
 
+def said(worker: Worker, path: str) -> str:
+    """What it answers; as often as not that it is not ready."""
+    try:
+        url = f"http://{worker.settings['http.address']}{path}"
+        return urllib.request.urlopen(url, timeout=5).read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
 def output_refuses(stage: Stage) -> None:
-    """An output topic takes nothing for a while: the shards wait, and go on without a loss."""
+    """An output topic takes nothing for a while: that is said, and all goes on without a loss."""
     company = Company(stage)
     company.begin()
     place = company.place
     offsets.set_config(place.brokers, place.topic("measures"), "max.message.bytes", SMALLEST)
     company.send()
-    with company.fleet() as fleet:
-        Log(fleet.named("orders")[0]).must_say("transaction_failed", "in_a_row=2")
+    fleet = company.fleet()
+    orders = fleet.named("orders")[0]
+    orders.settings["http.address"] = f"127.0.0.1:{free_port()}"
+    with fleet:
+        Log(orders).must_say("transaction_failed", "in_a_row=3", TOO_LARGE)
         must(company.wrong(), "counted without a place for the measures")
+        ctl.eventually(lambda: TOO_LARGE in said(orders, "/readyz?verbose"), "ready nonetheless")
+        must('tallyworks_link_state{worker="orders",link="producer"} 0'
+             in said(orders, "/metrics"), "no metric tells of it")
         offsets.set_config(place.brokers, place.topic("measures"), "max.message.bytes", LARGEST)
         company.must_go_on("taken again")
+        ctl.eventually(lambda: said(orders, "/readyz").strip() == "ok", "not ready again")
 
 
 def test() -> None:

@@ -31,6 +31,7 @@ static void take(void *self, int32_t partition, int64_t until, unsigned max, siz
 	struct taken *feed = &f->feed[partition];
 	(void)max_bytes;
 	assert_true(feed->count <= max);
+	f->most = max;
 	f->out++;
 	*out = *feed;
 	for (unsigned i = 0; i < feed->count; i++)

@@ -33,6 +33,7 @@ struct fake_ports {
 	struct fake_call calls[1024];
 	unsigned count, seen;
 	struct taken feed[FAKE_PARTITIONS]; /* what the next take of the partition brings */
+	unsigned most;                      /* records that the last take asked for */
 	unsigned out;                       /* takes that were not given back */
 };
 

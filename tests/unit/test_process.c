@@ -278,6 +278,38 @@ static void an_unknown_outcome_claims_every_shard_again(void **state)
 		assert_string_equal(fake_expect(&f, "claim", i)->text, "me again");
 }
 
+/* What brokers cannot take in time is not sent again as it is, but folded anew in smaller parts. */
+static void what_was_too_slow_goes_in_smaller_parts(void **state)
+{
+	(void)state;
+	open_producer();
+	run(0);
+	assert_true(f.most > 8);
+	fold(0, 0, 0); /* at once */
+	const struct transaction *first = published();
+	for (int64_t offset = 1; offset <= 4; offset++)
+		fold(0, offset, 0);
+	ended(first, PUBLISH_COMMITTED);
+	const struct transaction *t = published();
+	f.now_ms += 5000;
+	ended(t, PUBLISH_ABORTED);
+	assert_int_equal(process_publishing(p).failed, 1);
+	f.now_ms = process_next_turn_ms(p);
+	turn();
+	fake_answer(&f, HAPPENED_REOPENED, -1, fake_expect(&f, "reopen", -1)->ticket);
+	turn();
+	go_on(0, fake_expect(&f, "claim", 0));
+	fold(0, 0, 0);
+	assert_int_equal(f.most, 2);
+	ended(published(), PUBLISH_COMMITTED); /* at once: twice as much again */
+	assert_int_equal(process_publishing(p).failed, 0);
+	fold(0, 1, 0);
+	assert_int_equal(f.most, 4);
+	ended(published(), PUBLISH_COMMITTED);
+	turn();
+	assert_int_equal(f.most, 8);
+}
+
 static void lost_with_everything_under_way(void **state)
 {
 	(void)state;
@@ -464,6 +496,7 @@ static const struct CMUnitTest tests[] = {
 	T(two_shards_share_a_transaction),
 	T(an_abort_sends_the_same_again_after_a_while),
 	T(an_unknown_outcome_claims_every_shard_again),
+	T(what_was_too_slow_goes_in_smaller_parts),
 	T(lost_with_everything_under_way),
 	T(a_slow_store_is_waited_for_asleep),
 	T(a_revoke_behind_a_transaction_sleeps),
