@@ -313,7 +313,7 @@ def wait_for_fall(run: Run, watch: Watch, low: float) -> None:
         run.wait(EVERY_S)
 
 
-HEAD = ("| strain | seconds | lag calm / most | until all was there, s | flush ms calm / strained "
+HEAD = ("| strain | s of it | lag calm / most | until all was there, s | flush ms calm / strained "
         "| transaction ms | aborted | paused shards | not ready | deaths | peak MB |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|")
 
