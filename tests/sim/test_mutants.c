@@ -5,11 +5,12 @@
  * as it is fails this test.
  *
  * This program's runtime is compiled with TALLY_MUTANTS (common/runtime/mutant.h);
- * mutants of what broker and Redis do are in the memory adapters. Each is tried in
- * a process of its own, since a must() or a sanitizer that stops it has noticed it,
- * too. The seed that caught it last (seeds.c) comes first.
+ * mutants of what broker and Redis do are in the memory adapters. One more of those,
+ * absent_is_empty, is noticed by conformance/memory_store. Each is tried in a process
+ * of its own, since a must() or a sanitizer that stops it has noticed it, too. The
+ * seed that caught it last (seeds.c) comes first.
  *
- * test_mutants [--most N] [--first SEED] [--rare yes] [--mutant NAME [--seed SEED]]
+ * test_mutants [--most N] [--first SEED] [--mutant NAME [--seed SEED]]
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,31 +33,26 @@ static const struct mutation {
 	const char *name, *words;
 	enum mutant runtime;
 	unsigned store, broker;
-	bool rare; /* shown by one seed in many thousands: --rare tries it as well */
 } mutations[] = {
-#define MUTATION(name, words) { #name, words, MUTANT_##name, 0, 0, false },
+#define MUTATION(name, words) { #name, words, MUTANT_##name, 0, 0 },
 	MUTANT_LIST(MUTATION)
 #undef MUTATION
 		{ "flush_without_compare", "Redis takes a flush whatever R is", 0, STORE_NO_COMPARE,
-	          0, false },
-	{ "load_without_compare", "entities are loaded whatever R is", 0, STORE_BLIND_LOAD, 0,
-	  false },
-	{ "torn_unmarked", "a flush that fails half way leaves R", 0, STORE_TORN_UNMARKED, 0,
-	  false },
-	{ "late_wipe", "a wipe goes on whoever owns the shard", 0, STORE_LATE_WIPE, 0, false },
-	{ "absent_is_empty", "a first flush over lost R", 0, STORE_ABSENT_IS_EMPTY, 0, true },
-	{ "cursor_while_pending", "K while it is pending", 0, 0, BROKER_UNSTABLE_CURSOR, false },
-	{ "no_generation", "offsets of any member", 0, 0, BROKER_NO_GENERATION | BROKER_IDLE_FENCE,
-	  false },
+	          0 },
+	{ "load_without_compare", "entities are loaded whatever R is", 0, STORE_BLIND_LOAD, 0 },
+	{ "torn_unmarked", "a flush that fails half way leaves R", 0, STORE_TORN_UNMARKED, 0 },
+	{ "late_wipe", "a wipe goes on whoever owns the shard", 0, STORE_LATE_WIPE, 0 },
+	{ "cursor_while_pending", "K while it is pending", 0, 0, BROKER_UNSTABLE_CURSOR },
+	{ "no_generation", "offsets of any member", 0, 0,
+	  BROKER_NO_GENERATION | BROKER_IDLE_FENCE },
 	/* Without fencing the second line of defence stands alone, which shows its gaps sooner. */
-	{ "no_epochs", "P3 compares no epochs", 0, 0, BROKER_NO_EPOCHS | BROKER_IDLE_FENCE, false },
+	{ "no_epochs", "P3 compares no epochs", 0, 0, BROKER_NO_EPOCHS | BROKER_IDLE_FENCE },
 	{ "epochs_before_metadata", "P3 compares epochs too early", 0, 0,
-	  BROKER_EPOCHS_FIRST | BROKER_IDLE_FENCE, false },
-	{ "unknown_is_committed", "no answer means committed", 0, 0, BROKER_UNKNOWN_IS_DONE,
-	  false },
-	{ "unknown_is_aborted", "no answer means aborted", 0, 0, BROKER_UNKNOWN_IS_ABORTED, false },
-	{ "dirty_read", "readers see open and aborted records", 0, 0, BROKER_DIRTY_READ, false },
-	{ "offsets_outside", "K moves before the commit", 0, 0, BROKER_OFFSETS_OUTSIDE, false },
+	  BROKER_EPOCHS_FIRST | BROKER_IDLE_FENCE },
+	{ "unknown_is_committed", "no answer means committed", 0, 0, BROKER_UNKNOWN_IS_DONE },
+	{ "unknown_is_aborted", "no answer means aborted", 0, 0, BROKER_UNKNOWN_IS_ABORTED },
+	{ "dirty_read", "readers see open and aborted records", 0, 0, BROKER_DIRTY_READ },
+	{ "offsets_outside", "K moves before the commit", 0, 0, BROKER_OFFSETS_OUTSIDE },
 };
 
 #define MUTATIONS (sizeof(mutations) / sizeof(mutations[0]))
@@ -118,7 +114,7 @@ static bool try_mutant(const struct mutation *m, uint64_t first, unsigned most, 
 struct arguments {
 	unsigned most;
 	uint64_t first, seed;
-	bool replay, rare;
+	bool replay;
 	const struct mutation *only; /* NULL: all */
 };
 
@@ -143,8 +139,6 @@ static void read_arguments(struct arguments *a, int argc, char **argv)
 			a->first = strtoull(value, NULL, 0);
 		else if (strcmp(option, "--seed") == 0)
 			a->replay = (a->seed = strtoull(value, NULL, 0), true);
-		else if (strcmp(option, "--rare") == 0)
-			a->rare = strcmp(value, "yes") == 0;
 		else if (strcmp(option, "--mutant") == 0)
 			set_mutant(a, value);
 		else
@@ -180,7 +174,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < MUTATIONS; i++) {
 		const struct mutation *m = &mutations[i];
 
-		if (a.only ? a.only != m : m->rare && !a.rare)
+		if (a.only && a.only != m)
 			continue;
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		if (try_mutant(m, a.first, a.most, found)) {
