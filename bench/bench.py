@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import subprocess
@@ -27,11 +28,12 @@ import check  # noqa: E402
 from rig import Place, program  # noqa: E402
 from rig.redis import Redis  # noqa: E402
 from rig.servers import Broker, RedisServer  # noqa: E402
-from rig.workers import Fleet, cpu_s  # noqa: E402
+from rig.workers import Fleet, cpu_s, tallyctl  # noqa: E402
 from work import Ladder  # noqa: E402
 
 WARM_UP_S = 5  # of the steady run: sent and checked, not measured
 TIMEOUT_S = 600
+EXPLAINED = 200  # half of them commissions, half orders
 PASSED = re.compile(r"passed (\d+) events in ([\d.]+) s.* cpu ([\d.]+) s, peak (\d+) KB")
 
 
@@ -46,7 +48,7 @@ class Bench:
         self.broker = Broker(scratch / "broker")
         self.redis = RedisServer(scratch / "redis")
         self.inexact: list[str] = []
-        self.figures: dict[str, object] = {}
+        self.figures: dict[str, dict] = {}
 
     def start(self) -> None:
         self.broker.start()
@@ -109,6 +111,27 @@ class Bench:
             "servers_peak_mb": {usage.name: usage.peak_mb for usage in result.servers}}
         say(f"{name}: {result.rate:,.0f} events/s, checking")
         self.check(name, place)
+        if each == 1:
+            self.explain(name, place)
+
+    def explain(self, name: str, place: Place) -> None:
+        """How long tallyctl explain takes, the start of the process included."""
+        expected, draw = self.ladder.expected(), random.Random(self.options.events)
+        words = draw.sample(sorted(expected.orders), EXPLAINED // 2)
+        with Redis(place.redis_url) as redis:
+            words += [redis.command("HRANDFIELD", f"{place.redis_prefix}lines:{payee}:{month}")
+                      for payee, month in draw.sample(sorted(expected.pay), EXPLAINED // 2)]
+        took_ms, whole = [], 0
+        for word in words:
+            started = time.monotonic()
+            answer = json.loads(tallyctl(place, "explain", word, "--json").stdout)
+            took_ms.append((time.monotonic() - started) * 1000)
+            whole += answer["read"]["whole"]
+        took_ms.sort()
+        found = {"samples": len(words), "p50_ms": took_ms[len(words) // 2],
+                 "p99_ms": took_ms[len(words) * 99 // 100], "whole": whole}
+        say(f"{name}: explain {found}")
+        self.figures[name]["explain"] = found
 
     def steady(self, name: str) -> None:
         rate, seconds = self.options.rate, self.options.seconds
@@ -221,7 +244,10 @@ def table(figures: dict[str, dict], events: int) -> str:
                           for name in ("orders", "commissions", "scoreboard"))
         + f"), with broker and Redis {program_share + servers_share:.0f} (broker "
         f"{share['broker']:.0f}, Redis {share['Redis']:.0f}); not counted: producer "
-        f"{share['producer']:.0f}, reader {share['reader']:.0f}"]
+        f"{share['producer']:.0f}, reader {share['reader']:.0f}",
+        f"explain p50 {one['explain']['p50_ms']:.0f} ms, p99 {one['explain']['p99_ms']:.0f} ms of "
+        f"{one['explain']['samples']} random commissions and orders "
+        f"({one['explain']['whole']} read a whole partition)"]
     return "\n".join(lines)
 
 

@@ -41,8 +41,10 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "error" },
 		/* The end of a log is told by an empty answer, for which the broker waits so long. */
-		{ "fetch.wait.max.ms", "20" },
+		{ "fetch.wait.max.ms", "5" },
 		{ "fetch.queue.backoff.ms", "5" },
+		/* A look at single records fetches so much of the log each time. */
+		{ "fetch.message.max.bytes", "262144" },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)

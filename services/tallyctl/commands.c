@@ -87,6 +87,7 @@ static const struct flag repair_flags[] = {
 
 static const struct flag explain_flags[] = {
 	{ "--max", "N", "so many lines of a list at most (20)" },
+	{ "--whole", NULL, "read the order's whole partition, for repetitions far from it" },
 	NO_FLAGS,
 };
 

@@ -28,7 +28,8 @@ static struct str join2(struct arena *arena, struct str a, struct str b)
 	return arena_join(arena, (struct str[]){ a, b }, 2);
 }
 
-bool line_decode(struct str text, struct arena *arena, struct line *out)
+bool record_from_text(const struct record_type *type, struct str text, struct arena *arena,
+                      void *out)
 {
 	struct message m = { .value = join2(arena, STR("["), join2(arena, text, STR("]"))) };
 	struct yyjson_val *entry;
@@ -37,7 +38,7 @@ bool line_decode(struct str text, struct arena *arena, struct line *out)
 
 	if (!block_decode(&m, arena, &block, &fault) || !(entry = block_next(&block)))
 		return false;
-	return record_decode(&line_type, entry, STR(""), out, arena, &fault);
+	return record_decode(type, entry, STR(""), out, arena, &fault);
 }
 
 static struct str field_of(const struct redis_value *value, struct str name)
@@ -72,16 +73,8 @@ static struct rc find_line(struct explain *x, struct str id, bool *found, struct
 	TRY(redis_admin_value(x->session.redis, join2(arena, STR("lines:"), out->payee_month),
 	                      arena, &value));
 	text = field_of(&value, id);
-	out->exists = text.ptr && line_decode(text, arena, &out->line);
+	out->exists = text.ptr && record_from_text(&line_type, text, arena, &out->line);
 	return OK;
-}
-
-static struct told_commission *commission_of(const struct story *story, struct str id)
-{
-	for (struct told_commission *c = story->commissions; c; c = c->next)
-		if (str_eq(c->commission.commission_id, id))
-			return c;
-	return NULL;
 }
 
 static bool line_agrees(const struct kept_line *kept, const struct told_commission *c)
@@ -101,6 +94,7 @@ static void say_commission(struct explain *x, const struct story *story,
 
 	if (!x->invocation->json) {
 		commission_text(story, c, x->session.memory, out);
+		reading_text(story, out);
 		if (!agrees)
 			buf_printf(
 				out,
@@ -116,6 +110,7 @@ static void say_commission(struct explain *x, const struct story *story,
 	commission_json(story, c, &j);
 	json_put_bool(&j, "redis_agrees", agrees);
 	json_put_i64(&j, "redis_amount", kept->line.amount_minor);
+	reading_json(story, &j);
 	json_close(&j, '}');
 	buf_put_char(out, '\n');
 }
@@ -135,7 +130,7 @@ static struct rc explain_commission(struct explain *x, struct str id, bool *foun
 		               "verify says what else is wrong",
 		               STR_ARG(id));
 	TRY(story_read(x, kept.line.order_id, &story));
-	c = commission_of(&story, id);
+	c = story_commission(&story, id);
 	if (!c)
 		return rc_fail(RC_DATA,
 		               "commission %.*s: Redis says it is of order %.*s, but the log makes "
@@ -163,12 +158,15 @@ static struct rc explain_order(struct explain *x, struct str order_id, bool *fou
 		TRY(story_find_message(x, &story, c));
 	if (!x->invocation->json) {
 		story_text(&story, x->most, x->session.memory, out);
+		buf_put_char(out, '\n');
+		reading_text(&story, out);
 		return OK;
 	}
 	json_open(&j, '{');
 	json_put_text(&j, "kind", "order");
 	json_name(&j, "order");
 	story_json(&story, x->most, &j);
+	reading_json(&story, &j);
 	json_close(&j, '}');
 	buf_put_char(out, '\n');
 	return OK;
@@ -245,6 +243,7 @@ static struct rc explain(struct explain *x)
 		return rc_fail(RC_USAGE,
 		               "tallyctl explain COMMISSION_ID, ORDER_ID or KEY [MEMBER]");
 	TRY(invocation_int(invocation, "--max", 1, 1000000, LINES, &x->most));
+	x->whole = invocation_has(invocation, "--whole");
 	word = str_from_c(invocation->words[0]);
 	if (invocation->word_count == 2)
 		member = str_from_c(invocation->words[1]);

@@ -37,6 +37,7 @@ struct told_commission {
 	int64_t weight, weights;                   /* the payee's, and all */
 	int64_t net_before_minor, net_after_minor; /* of the order */
 	const struct plan_defined *plan;
+	int64_t decided_at; /* offset of the record whose folding made it */
 	struct str message; /* commissions/3/120; absent: not found */
 	struct str source;  /* its tw-src */
 };
@@ -50,6 +51,9 @@ struct story {
 	unsigned event_count;
 	struct told_commission *commissions, **last_commission;
 	unsigned commission_count;
+	struct log_span log; /* of the partition */
+	int64_t read;        /* its records that were read */
+	bool whole;          /* all of them: repetitions too are all told */
 };
 
 struct explain {
@@ -57,16 +61,21 @@ struct explain {
 	struct session session;
 	struct fleet orders, commissions;
 	struct reference_store *reference;
-	struct replay *payees;      /* of tally-commissions */
-	int64_t most;               /* lines of a list */
-	struct log_span *messages;  /* of topic commissions; NULL: not asked yet */
-	int32_t message_partitions; /* 0: there is no such topic */
+	struct replay *payees;  /* of tally-commissions */
+	int64_t most;           /* lines of a list */
+	bool whole;             /* read all of an order's partition */
+	struct outlet *outlets; /* explain_message.c's */
 };
 
 /* Reads the order's events and folds them. No events: an empty story. */
 struct rc story_read(struct explain *, struct str order_id, struct story *out);
-/* Looks for the commission's message in the log; others of the story that it meets are noted. */
+/* NULL: the story has no such commission. */
+struct told_commission *story_commission(const struct story *, struct str id);
+/* Looks for the commission's message in the log; others of the story that it meets are noted. Of
+ * several commissions, to be called in their order. */
 struct rc story_find_message(struct explain *, const struct story *, struct told_commission *);
+/* A copy that needs nothing but the arena. */
+struct message message_copy(const struct message *, struct arena *);
 
 /* "12,345.67": an amount with the currency's decimals. */
 struct str amount_text(struct arena *, int64_t amount_minor, struct str currency);
@@ -80,9 +89,12 @@ void commission_text(const struct story *, const struct told_commission *, struc
 void commission_json(const struct story *, const struct told_commission *, struct json *);
 void story_text(const struct story *, int64_t most, struct arena *, struct buf *out);
 void story_json(const struct story *, int64_t most, struct json *);
+/* How much of the log the answer stands on. */
+void reading_text(const struct story *, struct buf *out);
+void reading_json(const struct story *, struct json *);
 
-/* A line of a month as Redis holds it; false: it is none. */
-bool line_decode(struct str text, struct arena *, struct line *out);
+/* A record as Redis holds it; false: it is none. */
+bool record_from_text(const struct record_type *, struct str text, struct arena *, void *out);
 
 /* A figure or another Redis key, without the prefix; member: of a board, or absent. */
 struct rc explain_key(struct explain *, struct str key, struct str member);

@@ -368,7 +368,7 @@ static int64_t sum_lines(const struct redis_value *lines, struct arena *arena)
 	int64_t sum = 0;
 
 	for (unsigned i = 0; i + 1 < lines->count; i += 2)
-		if (line_decode(lines->items[i + 1], arena, &line))
+		if (record_from_text(&line_type, lines->items[i + 1], arena, &line))
 			sum += line.amount_minor;
 	return sum;
 }
@@ -379,7 +379,7 @@ static void say_lines(const struct explain *x, struct str currency, const struct
 	struct line line;
 
 	for (unsigned i = 0; i + 1 < lines->count && i / 2 < (uint64_t)x->most; i += 2)
-		if (line_decode(lines->items[i + 1], x->session.memory, &line))
+		if (record_from_text(&line_type, lines->items[i + 1], x->session.memory, &line))
 			say_line(x, currency, lines->items[i], &line, j);
 }
 

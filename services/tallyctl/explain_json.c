@@ -144,3 +144,13 @@ void story_json(const struct story *story, int64_t most, struct json *j)
 	json_close(j, ']');
 	json_close(j, '}');
 }
+
+void reading_json(const struct story *story, struct json *j)
+{
+	json_name(j, "read");
+	json_open(j, '{');
+	json_put_i64(j, "records", story->read);
+	json_put_i64(j, "of", story->log.end - story->log.start);
+	json_put_bool(j, "whole", story->whole);
+	json_close(j, '}');
+}

@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An order's events stand in one partition, under its key. They go into the fold one at a time with
- * the control records between them, so that what each did is known; the credits that come out go
- * into the fold of tally-commissions. So the ids and amounts told are the workers' own.
+ * An order's events stand in one partition, under its key. They go into the fold one at a time, so
+ * that what each did is known; the credits that come out go into the fold of tally-commissions. So
+ * the ids and amounts told are the workers' own.
+ *
+ * First it is tried with the records that explain_find.c finds. If these are not surely all, the
+ * whole partition is read, with the control records between them.
  */
 #include <inttypes.h>
 
 #include "common/base/hash.h"
 #include "common/base/must.h"
 #include "common/host/connection.h"
-#include "services/tallyctl/explain.h"
+#include "services/tallyctl/explain_find.h"
 #include "services/tallyctl/kind.h"
 
-#define MESSAGES_A_LOOK 4000 /* of `commissions`, behind the payment's broker timestamp */
+/* Records before and behind an event's likely place: first so many, then so many. */
+static const int64_t looks[] = { 500, 4000 };
 
 struct telling {
 	struct explain *explain;
 	struct story *story;
 	struct replay *orders;
 	struct told_event *event; /* being folded */
+	int64_t offset;           /* of the record being folded */
 	struct rc failed;
 };
 
@@ -52,6 +57,7 @@ static void take_commission(void *self, int32_t partition, const struct output *
 	told = arena_zalloc(arena, sizeof(*told));
 	told->commission = *(const struct commission *)envelope.event.data;
 	told->type = str_from_c(output->type);
+	told->decided_at = t->offset;
 	*t->story->last_commission = told;
 	t->story->last_commission = &told->next;
 	t->story->commission_count++;
@@ -145,6 +151,14 @@ static void take_output(void *self, int32_t partition, const struct output *outp
 		take_credits(t, out);
 }
 
+struct told_commission *story_commission(const struct story *story, struct str id)
+{
+	for (struct told_commission *c = story->commissions; c; c = c->next)
+		if (str_eq(c->commission.commission_id, id))
+			return c;
+	return NULL;
+}
+
 /* ---- events ------------------------------------------------------------------- */
 
 static const struct input *input_of(const struct worker *w, struct str type)
@@ -192,7 +206,7 @@ static struct told_event *note_event(struct telling *t, const struct message *m)
 	return event;
 }
 
-static struct message copy_message(const struct message *m, struct arena *arena)
+struct message message_copy(const struct message *m, struct arena *arena)
 {
 	struct header *headers = arena_alloc(arena, (m->header_count + 1) * sizeof(*headers));
 	struct message copy = *m;
@@ -215,10 +229,12 @@ static void take_record(void *self, const struct message *m)
 	uint64_t skipped = stats->skipped;
 	struct message copy;
 
+	t->story->read++;
 	if ((!control && !str_eq(m->key, t->story->order_id)) || !rc_ok(t->failed))
 		return;
-	copy = copy_message(m, t->explain->session.memory);
+	copy = message_copy(m, t->explain->session.memory);
 	t->event = control ? NULL : note_event(t, &copy);
+	t->offset = m->offset;
 	t->failed = replay_fold(t->orders, partition, &copy, 1);
 	if (rc_ok(t->failed))
 		replay_settle(t->orders, partition, true);
@@ -227,6 +243,15 @@ static void take_record(void *self, const struct message *m)
 }
 
 /* ---- the story ------------------------------------------------------------------- */
+
+static void story_init(struct explain *x, struct str order_id, struct story *out)
+{
+	*out = (struct story){ .order_id = order_id,
+		               .topic = x->orders.topic,
+		               .partition = hash_partition(order_id, x->orders.partitions) };
+	out->last_event = &out->events;
+	out->last_commission = &out->commissions;
+}
 
 static struct rc read_reference(void *telling, struct reference_store *store)
 {
@@ -306,139 +331,91 @@ static void keep_order(struct telling *t)
 	t->story->order = order;
 }
 
-static struct rc tell(struct telling *t)
+/* Folds what was found, or what read_all reads, from the shard's beginning on. */
+static struct rc tell(struct telling *t, const struct cursor_metadata *first,
+                      const struct finding *found)
 {
 	struct explain *x = t->explain;
 	struct story *story = t->story;
-	struct cursor_metadata first;
-	struct log_span *spans =
-		arena_alloc(x->session.memory, (size_t)x->orders.partitions * sizeof(*spans));
-	int64_t next;
+	int64_t newest = reference_store_newest_end(x->reference), next;
 
-	TRY(first_metadata(x, story->partition, &first));
-	TRY(kafka_cluster_spans(x->session.cluster, x->orders.topic, x->orders.partitions, spans));
-	replay_begin(t->orders, story->partition, &first);
+	replay_begin(t->orders, story->partition, first);
 	replay_begin(
 		x->payees, 0,
-		&(struct cursor_metadata){ .first_pin = reference_store_newest_end(x->reference),
+		&(struct cursor_metadata){ .first_pin = newest,
 	                                   .first_logic = x->commissions.worker->logic_version });
-	if (spans[story->partition].end > spans[story->partition].start)
+	for (unsigned i = 0; found && i < found->count; i++)
+		take_record(t, &found->records[i]);
+	if (!found && story->log.end > story->log.start)
 		TRY(kafka_cluster_read_span(x->session.cluster, story->topic, story->partition,
-		                            spans[story->partition], take_record, t, &next));
+		                            story->log, take_record, t, &next));
 	TRY(t->failed);
 	keep_order(t);
 	add_nets(story);
 	return OK;
 }
 
-struct rc story_read(struct explain *x, struct str order_id, struct story *out)
+static struct rc read_story(struct explain *x, struct str order_id,
+                            const struct cursor_metadata *first, const struct finding *found,
+                            struct story *out)
 {
 	struct telling t = { .explain = x, .story = out };
 	struct replay_sink of_orders = { &t, take_output, NULL, read_reference };
 	struct replay_sink of_payees = { &t, take_commission, NULL, read_reference };
+	struct log_span log = out->log;
 	struct rc rc;
 
-	*out = (struct story){ .order_id = order_id,
-		               .topic = x->orders.topic,
-		               .partition = hash_partition(order_id, x->orders.partitions) };
-	out->last_event = &out->events;
-	out->last_commission = &out->commissions;
-	TRY(reference_read(&x->session, x->reference));
+	story_init(x, order_id, out);
+	out->log = log;
 	t.orders = begin(&t, &x->orders, x->orders.partitions, &of_orders);
 	x->payees = begin(&t, &x->commissions, 1, &of_payees);
-	rc = tell(&t);
+	rc = tell(&t, first, found);
 	replay_free(t.orders);
 	replay_free(x->payees);
 	return rc;
 }
 
-/* ---- the message ------------------------------------------------------------------ */
-
-struct looking {
-	const struct story *story;
-	struct arena *memory;
-	const char *topic;
-	int32_t partition;
-};
-
-static struct told_commission *told_with_id(const struct story *story, struct str id)
+/* Under the newest reference data and logic: if those of the time told otherwise, it does not
+ * close. */
+static struct rc read_found(struct explain *x, const struct cursor_metadata *first,
+                            struct story *story, bool *closes)
 {
-	for (struct told_commission *c = story->commissions; c; c = c->next)
-		if (str_eq(c->commission.commission_id, id))
-			return c;
-	return NULL;
-}
+	struct finding *found = arena_alloc(x->session.memory, sizeof(*found));
+	struct cursor_metadata newest = *first;
 
-static bool has_payee(const struct story *story, struct str payee_id)
-{
-	for (const struct told_commission *c = story->commissions; c; c = c->next)
-		if (str_eq(c->credit.payee_id, payee_id))
-			return true;
-	return false;
-}
-
-static void take_message(void *self, const struct message *m)
-{
-	struct looking *l = self;
-	struct told_commission *told;
-	struct envelope envelope;
-	struct arena memory;
-	struct fault fault;
-
-	if (!has_payee(l->story, m->key))
-		return;
-	arena_init(&memory, 4096);
-	told = envelope_decode(m, STR(""), 0, &memory, &envelope, &fault)
-	               ? told_with_id(l->story, envelope.event.id)
-	               : NULL;
-	if (told && !told->message.ptr) {
-		told->message = arena_printf(l->memory, "%s/%" PRId32 "/%" PRId64, l->topic,
-		                             l->partition, m->offset);
-		told->source = arena_str(l->memory, header_text(m, STR("tw-src")));
+	*closes = false;
+	TRY(finding_begin(x, story, story->log, found, closes));
+	if (!*closes)
+		return OK;
+	newest.first_pin = reference_store_newest_end(x->reference);
+	newest.first_logic = first->logic;
+	*closes = false;
+	for (size_t i = 0; !*closes && i < sizeof(looks) / sizeof(looks[0]); i++) {
+		TRY(finding_look(found, looks[i]));
+		TRY(read_story(x, found->order_id, &newest, found, story));
+		*closes = finding_closes(found, story);
 	}
-	arena_release(&memory);
+	story->read = found->read;
+	return OK;
 }
 
-static struct rc ask_for_spans(struct explain *x, const char *topic)
+struct rc story_read(struct explain *x, struct str order_id, struct story *out)
 {
-	struct topic_state state;
+	struct log_span *spans =
+		arena_alloc(x->session.memory, (size_t)x->orders.partitions * sizeof(*spans));
+	struct cursor_metadata first;
+	bool closes = false;
 
-	if (x->messages)
+	story_init(x, order_id, out);
+	TRY(reference_read(&x->session, x->reference));
+	TRY(first_metadata(x, out->partition, &first));
+	TRY(kafka_cluster_spans(x->session.cluster, x->orders.topic, x->orders.partitions, spans));
+	out->log = spans[out->partition];
+	if (!x->whole)
+		TRY(read_found(x, &first, out, &closes));
+	if (closes)
 		return OK;
-	TRY(kafka_cluster_topic(x->session.cluster, topic, &state));
-	x->message_partitions = state.exists ? state.partitions : 0;
-	x->messages = arena_alloc(x->session.memory,
-	                          ((size_t)x->message_partitions + 1) * sizeof(*x->messages));
-	if (!state.exists)
-		return OK;
-	return kafka_cluster_spans(x->session.cluster, topic, state.partitions, x->messages);
-}
-
-/* It cannot be older than the event that caused it. */
-struct rc story_find_message(struct explain *x, const struct story *story,
-                             struct told_commission *told)
-{
-	struct looking l = { story, x->session.memory,
-		             connection_topic(x->session.config, "commissions", x->session.memory),
-		             0 };
-	int64_t from, next, end;
-
-	if (!told->cause || told->message.ptr)
-		return OK;
-	TRY(ask_for_spans(x, l.topic));
-	if (!x->message_partitions)
-		return OK;
-	l.partition = hash_partition(told->credit.payee_id, x->message_partitions);
-	end = x->messages[l.partition].end;
-	TRY(kafka_cluster_offset_at(x->session.cluster, l.topic, l.partition,
-	                            told->cause->broker_ms, &from));
-	while (!told->message.ptr && from < end) {
-		struct log_span span = { from, from + MESSAGES_A_LOOK < end ? from + MESSAGES_A_LOOK
-			                                                    : end };
-
-		TRY(kafka_cluster_read_span(x->session.cluster, l.topic, l.partition, span,
-		                            take_message, &l, &next));
-		from = span.end;
-	}
+	TRY(read_story(x, order_id, &first, NULL, out));
+	out->whole = true;
 	return OK;
 }

@@ -263,3 +263,13 @@ void story_text(const struct story *story, int64_t most, struct arena *arena, st
 		buf_printf(out, "\n... %" PRId64 " more commissions\n",
 		           story->commission_count - most);
 }
+
+void reading_text(const struct story *story, struct buf *out)
+{
+	line(out, "read");
+	buf_printf(out, "%" PRId64 " of %" PRId64 " records of %s/%" PRId32 "%s\n", story->read,
+	           story->log.end - story->log.start, story->topic, story->partition,
+	           story->whole ? ""
+	                        : ": all that was applied, waits or was refused (--whole: "
+	                          "repetitions far from it too)");
+}

@@ -133,6 +133,45 @@ def must_tell_order(place: Place, work: ladders.Ladder, order_id: str, stands: d
         must(stands[order_id, step["source_event_id"]] in text, text)
 
 
+def told_by(place: Place, order_id: str, *words: str) -> tuple[dict, dict]:
+    """The answer without what was read for it and without repetitions, and what was read."""
+    answer = json.loads(tallyctl(place, "explain", order_id, "--json", *words).stdout)
+    read, told = answer.pop("read"), answer["order"]
+    told["events"] = [event for event in told["events"] if event["told"] != "repeated"]
+    del told["event_count"]
+    return answer, read
+
+
+# contract: ctl.explain
+def must_read_little(stage: Stage, place: Place, orders: list[str], most_whole: int) -> None:
+    """What is found by the times in Redis is what the whole log says."""
+    whole = 0
+    for order_id in orders:
+        (found, read), (all_of_it, read_all) = (told_by(place, order_id, *words)
+                                                for words in ((), ("--whole",)))
+        must(found == all_of_it, f"{order_id}: {found}, but the log says {all_of_it}")
+        must(read_all["whole"] and read_all["records"] <= read_all["of"], f"{read_all}")
+        whole += read["whole"]
+    must(whole <= most_whole, f"{whole} of {len(orders)} orders were read whole")
+    stage.say(f"{len(orders)} orders are found, {whole} of them by reading all")
+
+
+def must_not_trust_redis(place: Place, order_id: str) -> None:
+    """Where Redis holds another order than the log makes, the log is read whole, and believed."""
+    key = f"{place.redis_prefix}order:{order_id}"
+    wanted, read = told_by(place, order_id)
+    must(not read["whole"], f"{order_id} was read whole before")
+    with Redis(place.redis_url) as redis:
+        held = redis.command("GET", key)
+        document = json.loads(held)
+        document["created"] = "2026-03-30T00:00:00.000Z"
+        for false in (json.dumps(document, separators=(",", ":")), "not a document"):
+            redis.command("SET", key, false)
+            found, read = told_by(place, order_id)
+            must(read["whole"] and found == wanted, f"{false}: {read}, {found}, not {wanted}")
+        redis.command("SET", key, held)
+
+
 # contract: ctl.explain
 def must_explain_figures(place: Place, work: ladders.Ladder) -> None:
     expected = work.expected()
@@ -271,6 +310,9 @@ def must_be_equal_with_everything(stage: Stage) -> None:
     told = json.loads(tallyctl(place, "explain", refused[0].key, "--json").stdout)["order"]
     must(told["events"][0]["told"] == "refused" and
          told["events"][0]["reason"] == "payee_unknown", f"{told}")
+    must_read_little(stage, place, random.sample(sorted({record.key for record in kafka.read(
+        place.brokers, place.topic("orders.dlq"))} - {""}), SAMPLES) + random.sample(sorted(
+            {line.split(b"\t")[0].decode() for line in lines}), SAMPLES), 3 * SAMPLES // 2)
     with Redis(place.redis_url) as redis:
         board = redis.keys(f"{place.redis_prefix}board:collected:team:*")[0]
         redis.command("ZADD", board, 1, "nobody")
@@ -372,6 +414,9 @@ def test() -> None:
                       f"second and core, {worker['keys']} keys, {worker['messages']} messages")
             must(worker["events_per_core_s"] > LEAST_A_CORE and worker["keys"], f"{worker}")
         must_explain(stage, place, work)
+        orders = sorted(work.expected().orders)
+        must_read_little(stage, place, random.sample(orders, SAMPLES), 0)
+        must_not_trust_redis(place, random.choice(orders))
         must_explain_figures(place, work)
         must_know_no_more(place)
         must_name_what_is_wrong(stage, place)
