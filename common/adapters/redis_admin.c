@@ -11,6 +11,7 @@
 
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_connection.h"
+#include "common/adapters/redis_meta.h"
 
 struct redis_admin {
 	struct redis_connection connection;
@@ -45,20 +46,25 @@ static struct str element(const redisReply *reply, size_t i)
 
 static struct meta_row row_from(const redisReply *reply)
 {
-	struct str cursor = element(reply, 0), pin = element(reply, 1),
-		   partitions = element(reply, 2), logic = element(reply, 3);
 	struct meta_row row = { .cursor = -1, .pin = -1 };
+	struct shard_meta meta;
 
-	row.exists = cursor.ptr && !str_eq_c(cursor, "empty"); /* wiped: there is no R yet */
-	row.torn = row.exists && !str_to_i64(cursor, &row.cursor);
-	if (row.torn)
-		row.cursor = -1;
-	if (!pin.ptr || !str_to_i64(pin, &row.pin))
-		row.pin = -1;
-	if (!partitions.ptr || !str_to_i64(partitions, &row.partitions))
-		row.partitions = 0;
-	if (!logic.ptr || !str_to_i64(logic, &row.logic))
-		row.logic = 0;
+	if (!redis_meta_read(reply, &meta)) {
+		row.exists = row.torn = true;
+		return row;
+	}
+	row.exists = meta.state == META_WHOLE || meta.state == META_TORN;
+	row.torn = meta.state == META_TORN;
+	if (meta.state == META_WHOLE)
+		row.cursor = meta.input_cursor;
+	row.pin = meta.reference_pin;
+	row.partitions = meta.partitions;
+	row.logic = meta.logic_version;
+	memcpy(row.owner, meta.claimer, sizeof(row.owner));
+	row.released = meta.released;
+	row.rebuilding = meta.rebuilding;
+	row.trying = meta.trying;
+	row.broker_ms = meta.broker_ms;
 	return row;
 }
 
@@ -73,12 +79,8 @@ static void ask_meta(struct redis_admin *admin, struct str topic, int32_t partit
 	                    STR_ARG(admin->connection.options->prefix), STR_ARG(topic), partition);
 	buf_clear(&admin->commands);
 	command_begin(&command, &admin->commands);
-	command_add_lit(&command, "HMGET");
+	command_add_lit(&command, "HGETALL");
 	command_add(&command, name);
-	command_add_lit(&command, "cursor");
-	command_add_lit(&command, "pin");
-	command_add_lit(&command, "partitions");
-	command_add_lit(&command, "logic");
 	command_end(&command);
 	redis_connection_append(&admin->connection, command_text(&command));
 	arena_release(&memory);

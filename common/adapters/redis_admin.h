@@ -22,12 +22,17 @@ void redis_admin_free(struct redis_admin *);
 
 /* How a shard stands in Redis. */
 struct meta_row {
-	bool exists;    /* it was written at some time */
-	bool torn;      /* a flush broke off: the shard will be rebuilt */
-	int64_t cursor; /* R; -1 where it does not exist or is torn */
-	int64_t pin;    /* reference pin; -1: none */
-	int64_t partitions; /* of the topic when it was written; 0: none */
-	int64_t logic;      /* version it was written under; 0: none */
+	bool exists;                 /* it was written at some time */
+	bool torn;                   /* a flush broke off: the shard will be rebuilt */
+	int64_t cursor;              /* R; -1 where it does not exist or is torn */
+	int64_t pin;                 /* reference pin; -1: none */
+	int64_t partitions;          /* of the topic when it was written; 0: none */
+	int64_t logic;               /* version it was written under; 0: none */
+	char owner[META_TEXT_BYTES]; /* transactional.id of who claimed it last; empty: nobody */
+	bool released;               /* and let go in order */
+	bool rebuilding;
+	struct offsets trying; /* being tried one by one, after deaths */
+	int64_t broker_ms;     /* broker timestamp of the record before R; 0: none */
 };
 /* One row a partition of the topic. */
 struct rc redis_admin_metas(struct redis_admin *, struct str topic, int32_t partitions,

@@ -11,6 +11,7 @@
 #define TALLY_TALLYCTL_COMMAND_H
 
 #include "common/host/config.h"
+#include "common/runtime/worker.h"
 
 #define COMMAND_VALUES_MOST 1024
 
@@ -46,6 +47,8 @@ const char *invocation_text(const struct invocation *, const char *flag);
 /* A flag with a whole number, or the fallback; RC_USAGE outside least..most. */
 struct rc invocation_int(const struct invocation *, const char *flag, int64_t least, int64_t most,
                          int64_t fallback, int64_t *out);
+/* The worker of --worker, NULL without it; RC_USAGE where there is none of that name. */
+struct rc invocation_worker(const struct invocation *, const struct worker **out);
 /* RC_USAGE where there are words but the command takes none. */
 struct rc invocation_no_words(const struct invocation *);
 
@@ -53,6 +56,7 @@ struct rc command_topics_create(struct invocation *);
 struct rc command_topics_check(struct invocation *);
 struct rc command_publish(struct invocation *);
 struct rc command_lag(struct invocation *);
+struct rc command_top(struct invocation *);
 struct rc command_gen(struct invocation *);
 struct rc command_describe(struct invocation *);
 struct rc command_key(struct invocation *);

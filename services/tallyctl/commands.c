@@ -33,6 +33,13 @@ static const struct flag publish_flags[] = {
 	NO_FLAGS,
 };
 
+static const struct flag top_flags[] = {
+	{ "--once", NULL, "show one picture, after one interval (rates need two looks)" },
+	{ "--interval", "SECONDS", "look so often (1)" },
+	{ "--worker", "NAME", "only this worker" },
+	NO_FLAGS,
+};
+
 static const struct flag lag_flags[] = {
 	{ "--wait", NULL, "return when everything is folded and in Redis" },
 	{ "--timeout", "SECONDS", "with --wait: give up after this time, status 75 (60)" },
@@ -115,6 +122,8 @@ const struct command commands[] = {
 	  publish_flags, command_publish },
 	{ "lag", "", "how far each worker is behind, partition by partition", lag_flags,
 	  command_lag },
+	{ "top", "", "all workers and shards, looked at every second: who, how far, what is wrong",
+	  top_flags, command_top },
 	{ "gen", "", "a made-up company's orders with all that goes wrong, and its books",
 	  gen_flags, command_gen },
 	{ "describe", "[WORKER]", "what the workers read, own and write", no_flags,
@@ -172,6 +181,31 @@ struct rc invocation_int(const struct invocation *invocation, const char *flag, 
 	return OK;
 }
 
+static struct rc find_worker(const char *name, const struct worker **out)
+{
+	struct buf names;
+	struct rc rc;
+
+	*out = worker_find(str_from_c(name));
+	if (*out)
+		return OK;
+	buf_init(&names, NULL);
+	for (int i = 0; workers[i]; i++)
+		buf_printf(&names, "%s%s", i ? ", " : "", workers[i]->name);
+	rc = rc_fail(RC_USAGE, "there is no worker %s; there are %.*s", name, (int)names.len,
+	             names.ptr);
+	buf_release(&names);
+	return rc;
+}
+
+struct rc invocation_worker(const struct invocation *invocation, const struct worker **out)
+{
+	const char *name = invocation_text(invocation, "--worker");
+
+	*out = NULL;
+	return name ? find_worker(name, out) : OK;
+}
+
 struct rc invocation_no_words(const struct invocation *invocation)
 {
 	if (invocation->word_count)
@@ -185,11 +219,8 @@ struct rc command_describe(struct invocation *invocation)
 
 	if (invocation->word_count > 1)
 		return rc_fail(RC_USAGE, "describe takes one worker's name at most");
-	if (invocation->word_count) {
-		only = worker_find(str_from_c(invocation->words[0]));
-		if (!only)
-			return rc_fail(RC_USAGE, "there is no worker %s", invocation->words[0]);
-	}
+	if (invocation->word_count)
+		TRY(find_worker(invocation->words[0], &only));
 	if (invocation->json)
 		describe_json(only, invocation->out);
 	else

@@ -10,6 +10,7 @@
 
 #include "services/tallyctl/kind.h"
 #include "services/tallyctl/verify.h"
+#include "services/tallyctl/words.h"
 
 #define LINES 20
 #define UUID_LEN 36
@@ -211,6 +212,7 @@ static struct rc explain_word(struct explain *x, struct str word, struct str mem
 		word = str_from(word, 6);
 	else if (verify_owner_of_key(word) >= 0)
 		return explain_key(x, word, member);
+	TRY(words_check(word));
 	if (member.ptr)
 		return rc_fail(RC_USAGE, "only a board's key takes a second word, its member");
 	if (is_uuid(word))
@@ -247,8 +249,9 @@ static struct rc explain(struct explain *x)
 	word = str_from_c(invocation->words[0]);
 	if (invocation->word_count == 2)
 		member = str_from_c(invocation->words[1]);
-	if (word.len == 0 || word.len > 4 * LIMIT_ID_BYTES || !str_is_utf8(word))
-		return rc_fail(RC_USAGE, "what is to be explained: an id or a key, in UTF-8");
+	TRY(words_check(word));
+	if (member.ptr)
+		TRY(words_check(member));
 	TRY(session_open(&x->session, invocation));
 	TRY(find_fleets(x));
 	return explain_word(x, word, member);

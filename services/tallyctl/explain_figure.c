@@ -15,6 +15,7 @@
 #include "common/host/connection.h"
 #include "services/tallyctl/explain.h"
 #include "services/tallyctl/kind.h"
+#include "services/tallyctl/words.h"
 
 #define DAYS_MOST 400
 
@@ -36,10 +37,16 @@ struct seat {
 	size_t field;
 };
 
+/* "<kind>:<id>:<period>" */
+struct scope {
+	struct str kind, id, period;
+};
+
 struct summing {
 	struct explain *explain;
 	const struct seat *seat; /* NULL: all rows */
-	struct str key, kind, id, period, currency;
+	struct scope scope;
+	struct str key, currency;
 	const char *topic;
 	int32_t partition;
 	struct redis_value held;
@@ -121,7 +128,7 @@ static bool in_period(const struct summing *s, int32_t day)
 	for (enum period_kind kind = PERIOD_DAY; kind < PERIOD_KINDS; kind++) {
 		struct period_name name = period_of(kind, day);
 
-		if (str_eq(period_str(&name), s->period))
+		if (str_eq(period_str(&name), s->scope.period))
 			return true;
 	}
 	return false;
@@ -178,7 +185,7 @@ static void take_block(void *self, const struct message *m)
 		return;
 	while ((entry = block_next(&block)) != NULL)
 		if (record_decode(&measure_type, entry, STR(""), &measure, &s->scratch, &fault) &&
-		    str_eq(measure.kind, s->kind) && str_eq(measure.id, s->id) &&
+		    str_eq(measure.kind, s->scope.kind) && str_eq(measure.id, s->scope.id) &&
 		    in_period(s, measure.day) && in_seat(s->seat, &measure))
 			add_row(s, m, &measure);
 }
@@ -186,7 +193,7 @@ static void take_block(void *self, const struct message *m)
 static struct rc read_rows(struct summing *s)
 {
 	struct session *session = &s->explain->session;
-	struct str parts[] = { s->kind, STR(":"), s->id };
+	struct str parts[] = { s->scope.kind, STR(":"), s->scope.id };
 	struct str owner = arena_join(session->memory, parts, 3);
 	struct topic_state state;
 	struct log_span *spans;
@@ -283,22 +290,31 @@ static void sort_days(struct summing *s)
 	}
 }
 
-/* "<kind>:<id>:<period>" in its parts; an id may have colons. */
-static bool parse_scope(struct summing *s, struct str rest)
+/* "<id>:<period>"; an id may have colons. */
+static struct rc parse_id_period(struct str rest, struct str *id, struct str *period,
+                                 enum period_kind *kind)
 {
-	size_t at;
+	size_t at = rest.len;
 
-	s->kind = str_split(&rest, ':');
-	for (at = rest.len; at > 0 && rest.ptr[at - 1] != ':';)
+	while (at > 0 && rest.ptr[at - 1] != ':')
 		at--;
 	if (at < 2)
-		return false;
-	s->id = str_of(rest.ptr, at - 1);
-	s->period = str_from(rest, at);
-	return true;
+		return rc_fail(RC_USAGE, "a key ends in an id and a period, as in %s",
+		               "sales:payee:p-1:2026-03");
+	*id = str_of(rest.ptr, at - 1);
+	*period = str_from(rest, at);
+	return words_period(*period, kind);
 }
 
-static struct rc explain_scope(struct explain *x, struct str key, struct str scope,
+static struct rc parse_scope(struct str rest, struct scope *out)
+{
+	enum period_kind kind;
+
+	out->kind = str_split(&rest, ':');
+	return parse_id_period(rest, &out->id, &out->period, &kind);
+}
+
+static struct rc explain_scope(struct explain *x, struct str key, struct scope scope,
                                const struct redis_value *held, const struct seat *seat)
 {
 	struct summing *s = arena_zalloc(x->session.memory, sizeof(*s));
@@ -307,10 +323,9 @@ static struct rc explain_scope(struct explain *x, struct str key, struct str sco
 
 	s->explain = x;
 	s->key = key;
+	s->scope = scope;
 	s->seat = seat;
 	s->last = &s->rows;
-	if (!parse_scope(s, scope))
-		return rc_fail(RC_USAGE, "%.*s: not a key of that form", STR_ARG(key));
 	TRY(explain_currency(x, &s->currency));
 	arena_init(&s->scratch, 1U << 16);
 	rc = read_rows(s);
@@ -391,8 +406,12 @@ static struct rc explain_month(struct explain *x, struct str payee_month)
 	struct json j = json_to(x->invocation->out);
 	struct redis_value pay, lines;
 	int64_t payable = 0, sum = 0;
-	struct str currency;
+	struct str currency, payee, month;
+	enum period_kind period;
 
+	TRY(parse_id_period(payee_month, &payee, &month, &period));
+	if (period != PERIOD_MONTH)
+		return rc_fail(RC_USAGE, "%.*s: no month, as in pay:p-1:2026-03", STR_ARG(month));
 	TRY(redis_admin_value(x->session.redis, pay_key, arena, &pay));
 	TRY(redis_admin_value(x->session.redis, lines_key, arena, &lines));
 	if (pay.count == 0 && lines.count == 0)
@@ -439,8 +458,8 @@ static struct rc explain_board(struct explain *x, struct str key, struct str mem
 		      { "city", offsetof(struct measure, city_id) },
 		      { "region", offsetof(struct measure, region_id) } };
 	struct arena *arena = x->session.memory;
-	struct str rest = str_from(key, strlen("board:")), held_by, scope;
-	struct summing board = { .explain = x };
+	struct str rest = str_from(key, strlen("board:")), held_by;
+	struct scope board, scope;
 	struct seat seat = { .field = 0 };
 	struct redis_value held;
 
@@ -448,11 +467,11 @@ static struct rc explain_board(struct explain *x, struct str key, struct str mem
 		return rc_fail(RC_USAGE, "a board has many members: say which one, as in tallyctl "
 		                         "explain KEY MEMBER");
 	str_split(&rest, ':');
-	if (!rest.ptr || !parse_scope(&board, rest))
-		return rc_fail(RC_USAGE, "%.*s: not a key of that form", STR_ARG(key));
-	scope = arena_printf(arena, "%s:%.*s:%.*s", str_eq_c(board.id, "teams") ? "team" : "payee",
-	                     STR_ARG(member), STR_ARG(board.period));
-	held_by = arena_printf(arena, "sales:%.*s", STR_ARG(scope));
+	TRY(parse_scope(rest, &board));
+	scope = (struct scope){ str_eq_c(board.id, "teams") ? STR("team") : STR("payee"), member,
+		                board.period };
+	held_by = arena_printf(arena, "sales:%.*s:%.*s:%.*s", STR_ARG(scope.kind), STR_ARG(member),
+	                       STR_ARG(board.period));
 	for (size_t u = 0; u < sizeof(units) / sizeof(units[0]); u++)
 		if (str_eq_c(board.kind, units[u].kind)) {
 			seat = (struct seat){ board.id, units[u].field };
@@ -470,6 +489,7 @@ static struct rc explain_board(struct explain *x, struct str key, struct str mem
 struct rc explain_key(struct explain *x, struct str key, struct str member)
 {
 	struct redis_value held;
+	struct scope scope;
 
 	if (str_starts(key, STR("board:")))
 		return explain_board(x, key, member);
@@ -479,13 +499,14 @@ struct rc explain_key(struct explain *x, struct str key, struct str member)
 		return explain_month(x, str_from(key, 4));
 	if (str_starts(key, STR("lines:")))
 		return explain_month(x, str_from(key, 6));
+	if (!str_starts(key, STR("sales:")))
+		return rc_fail(RC_USAGE,
+		               "%.*s: keys of sales:, pay:, lines:, board:, order: and commission: "
+		               "are explained; tallyctl key --redis shows others",
+		               STR_ARG(key));
+	TRY(parse_scope(str_from(key, strlen("sales:")), &scope));
 	TRY(redis_admin_value(x->session.redis, key, x->session.memory, &held));
 	if (held.count == 0)
 		return rc_fail(RC_NOT_FOUND, "%.*s: there is no such key", STR_ARG(key));
-	if (str_starts(key, STR("sales:")))
-		return explain_scope(x, key, str_from(key, strlen("sales:")), &held, NULL);
-	return rc_fail(RC_USAGE,
-	               "%.*s: keys of sales:, pay:, lines:, board:, order: and commission: are "
-	               "explained; tallyctl key --redis shows others",
-	               STR_ARG(key));
+	return explain_scope(x, key, scope, &held, NULL);
 }

@@ -9,10 +9,9 @@
 #include <inttypes.h>
 
 #include "common/base/hash.h"
-#include "common/base/timestamp.h"
-#include "common/domain/calendar.h"
 #include "common/host/json.h"
 #include "services/tallyctl/session.h"
+#include "services/tallyctl/words.h"
 
 #define KEYS_MOST 4
 
@@ -35,27 +34,6 @@ struct asking {
 	struct found keys[KEYS_MOST];
 	unsigned count;
 };
-
-/* ---- periods ----------------------------------------------------------- */
-
-/* The kind of a period's name, or PERIOD_KINDS. */
-static enum period_kind period_kind_of(struct str text)
-{
-	int64_t year;
-	int32_t first;
-
-	if (text.len < 4 || !str_to_i64(str_of(text.ptr, 4), &year) || year < 1 || year > 9998)
-		return PERIOD_KINDS;
-	first = days_from_civil((struct civil_date){ (int32_t)year, 1, 1 });
-	for (enum period_kind kind = PERIOD_DAY; kind < PERIOD_KINDS; kind++)
-		for (int32_t day = first - 4; day < first + 371; day++) {
-			struct period_name name = period_of(kind, day);
-
-			if (str_eq(period_str(&name), text))
-				return kind;
-		}
-	return PERIOD_KINDS;
-}
 
 /* ---- which keys -------------------------------------------------------- */
 
@@ -139,15 +117,12 @@ static struct rc find_keys(struct asking *a)
 	if (count < 2 || count > 3)
 		return rc_fail(RC_USAGE, "tallyctl key KIND ID [PERIOD], as in tallyctl key payee "
 		                         "p-1 2026-03 or tallyctl key order o-1");
+	TRY(words_check(kind));
+	TRY(words_check(id));
 	if (period.ptr) {
-		period_kind = period_kind_of(period);
+		TRY(words_period(period, &period_kind));
 		rest = arena_printf(arena, "%.*s:%.*s", STR_ARG(id), STR_ARG(period));
 	}
-	if (period.ptr && period_kind == PERIOD_KINDS)
-		return rc_fail(RC_USAGE,
-		               "%.*s: no period; write 2026-03-05, 2026-W10, 2026-03, 2026-Q1 or "
-		               "2026",
-		               STR_ARG(period));
 	if (!is_scope(kind))
 		return add_named(a, kind, rest) ? OK : unknown_kind(kind);
 	if (!period.ptr)

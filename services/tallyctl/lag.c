@@ -22,10 +22,10 @@ static void row_text(const struct progress_row *row, struct buf *out)
 		buf_printf(out, "%12" PRId64 " ", row->output_cursor);
 	else
 		buf_printf(out, "%12s ", "none");
-	if (row->input_cursor >= 0)
-		buf_printf(out, "%12" PRId64 " ", row->input_cursor);
+	if (row->meta.cursor >= 0)
+		buf_printf(out, "%12" PRId64 " ", row->meta.cursor);
 	else
-		buf_printf(out, "%12s ", row->torn ? "torn" : "none");
+		buf_printf(out, "%12s ", row->meta.torn ? "torn" : "none");
 	buf_printf(out, "%12" PRId64 "\n", progress_row_lag(row));
 }
 
@@ -61,9 +61,9 @@ static void json(const struct progress *progress, struct buf *out)
 		json_put_i64(&j, "partition", row->partition);
 		json_put_i64(&j, "log_end", row->log_end);
 		json_put_i64(&j, "output_cursor", row->output_cursor);
-		json_put_i64(&j, "input_cursor", row->input_cursor);
-		json_put_bool(&j, "torn", row->torn);
-		json_put_i64(&j, "reference_pin", row->pin);
+		json_put_i64(&j, "input_cursor", row->meta.cursor);
+		json_put_bool(&j, "torn", row->meta.torn);
+		json_put_i64(&j, "reference_pin", row->meta.pin);
 		json_put_i64(&j, "lag", progress_row_lag(row));
 		json_put_bool(&j, "settled", progress_row_is_settled(row));
 		json_close(&j, '}');
@@ -109,16 +109,14 @@ static struct rc lag(struct invocation *invocation, struct session *session, str
 {
 	struct fleet fleets[FLEETS_MOST];
 	struct progress progress = { .count = 0 };
-	const struct worker *only = NULL;
-	const char *name = invocation_text(invocation, "--worker");
+	const struct worker *only;
 	int64_t timeout_s;
 	unsigned count;
 	struct rc rc;
 
 	TRY(invocation_no_words(invocation));
 	TRY(invocation_int(invocation, "--timeout", 0, 86400, TIMEOUT_S, &timeout_s));
-	if (name && !(only = worker_find(str_from_c(name))))
-		return rc_fail(RC_USAGE, "there is no worker %s", name);
+	TRY(invocation_worker(invocation, &only));
 	TRY(session_open(session, invocation));
 	TRY(session_fleets(session, only, fleets, &count));
 	if (invocation_has(invocation, "--wait"))

@@ -146,9 +146,8 @@ static void say(struct invocation *invocation, const struct fleet *fleet,
 
 static struct rc advance(struct invocation *invocation, struct session *session)
 {
-	const char *name = invocation_text(invocation, "--worker");
 	bool wait = invocation_has(invocation, "--wait"), ordered;
-	const struct worker *worker = name ? worker_find(str_from_c(name)) : NULL;
+	const struct worker *worker;
 	struct fleet fleets[FLEETS_MOST];
 	struct versions before;
 	int64_t to, timeout_s;
@@ -157,10 +156,9 @@ static struct rc advance(struct invocation *invocation, struct session *session)
 	TRY(invocation_no_words(invocation));
 	TRY(invocation_int(invocation, "--to", 1, UINT32_MAX, 0, &to));
 	TRY(invocation_int(invocation, "--timeout", 0, 86400, TIMEOUT_S, &timeout_s));
-	if (!name || !to)
+	TRY(invocation_worker(invocation, &worker));
+	if (!worker || !to)
 		return rc_fail(RC_USAGE, "tallyctl logic advance --worker NAME --to VERSION");
-	if (!worker)
-		return rc_fail(RC_USAGE, "there is no worker %s", name);
 	TRY(session_open(session, invocation));
 	TRY(session_fleets(session, worker, fleets, &count));
 	TRY(look(session, &fleets[0], &before));

@@ -13,16 +13,16 @@
 
 int64_t progress_row_lag(const struct progress_row *row)
 {
-	int64_t reached = row->input_cursor >= 0 ? row->input_cursor : row->log_start;
+	int64_t reached = row->meta.cursor >= 0 ? row->meta.cursor : row->log_start;
 
 	return row->log_end > reached ? row->log_end - reached : 0;
 }
 
 bool progress_row_is_settled(const struct progress_row *row)
 {
-	bool empty = row->log_start == row->log_end && row->input_cursor < 0 && !row->torn;
+	bool empty = row->log_start == row->log_end && row->meta.cursor < 0 && !row->meta.torn;
 
-	return row->output_cursor == row->log_end && (empty || row->input_cursor == row->log_end);
+	return row->output_cursor == row->log_end && (empty || row->meta.cursor == row->log_end);
 }
 
 static struct rc look_at(struct session *session, const struct fleet *fleet, struct arena *arena,
@@ -45,9 +45,7 @@ static struct rc look_at(struct session *session, const struct fleet *fleet, str
 			.log_start = spans[p].start,
 			.log_end = spans[p].end,
 			.output_cursor = committed[p].exists ? committed[p].offset : -1,
-			.input_cursor = metas[p].cursor,
-			.torn = metas[p].torn,
-			.pin = metas[p].pin,
+			.meta = metas[p],
 		};
 	return OK;
 }

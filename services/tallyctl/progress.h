@@ -17,9 +17,7 @@ struct progress_row {
 	int64_t log_start;
 	int64_t log_end;       /* high watermark: behind control markers too */
 	int64_t output_cursor; /* K; -1: none */
-	int64_t input_cursor;  /* R; -1: none, or torn */
-	bool torn;
-	int64_t pin; /* -1: none */
+	struct meta_row meta;  /* R and what else Redis has of the shard */
 };
 
 struct progress {

@@ -309,8 +309,7 @@ static void say_end(struct repair *r)
 static struct rc repair(struct repair *r)
 {
 	struct invocation *invocation = r->invocation;
-	const char *name = invocation_text(invocation, "--worker");
-	const struct worker *only = name ? worker_find(str_from_c(name)) : NULL;
+	const struct worker *only;
 	struct fleet fleets[FLEETS_MOST];
 	unsigned count;
 
@@ -318,8 +317,7 @@ static struct rc repair(struct repair *r)
 	TRY(invocation_int(invocation, "--origin", 0, INT64_MAX, -1, &r->origin));
 	TRY(invocation_int(invocation, "--partition", 0, INT32_MAX, -1, &r->only));
 	r->yes = invocation_has(invocation, "--yes");
-	if (name && !only)
-		return rc_fail(RC_USAGE, "there is no worker %s", name);
+	TRY(invocation_worker(invocation, &only));
 	TRY(session_open(&r->session, invocation));
 	TRY(session_fleets(&r->session, only, fleets, &count));
 	if (invocation->json) {
