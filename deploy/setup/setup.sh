@@ -44,6 +44,7 @@ PACKAGES=(
 	"${COMPILE_PACKAGES[@]}"
 	clang-format groff-base python3-jsonschema python3-yaml procps util-linux
 	redis-server redis-tools kcat
+	chromium chromium-driver fonts-wqy-microhei # the page is tested in a real browser
 )
 
 say() { printf 'setup: %-10s %s\n' "$1" "$2"; }

@@ -15,17 +15,20 @@ const VIEWS = { "": views.overview, tree: views.tree, board: views.board, list: 
 	commission: views.commission, shards: views.shards };
 const READ_MS = 5000; // at most so often while events come
 
+const SHORT_MS = 3000; // a stream that is cut and opened again is not worth a word
+
 const at = (id) => document.getElementById(id);
 let turn = 0, stale = null, shown = null, live = null, how = "live", due = 0, waiting = false;
 
 const route = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
 
 function say() {
-	const seen = Object.values(live?.asof ?? {}).map((one) => one.watermark).filter(Boolean).sort();
-	const fresh = seen.length ? `${word("asof")} ${instant(seen.at(-1))} (${age(seen.at(-1))})` : "";
-	const text = stale ? `${word(stale.redis ? "redisAway" : "away", instant(stale.since))} ${fresh}`
-		: live ? `${word(how)}. ${fresh}` : word("loading");
-	at("state").className = stale ? "away" : "";
+	const seen = views.latest(live?.asof), wrong = live ? views.troubles(live.asof) : [];
+	const fresh = seen ? `${word("asof")} ${instant(seen)} (${age(seen)})` : "";
+	const away = stale && (stale.redis || Date.now() - stale.at >= SHORT_MS);
+	const text = away ? `${word(stale.redis ? "redisAway" : "away", instant(stale.since))} ${fresh}`
+		: !live ? word("loading") : wrong.length ? wrong.join(" ") : `${word(how)}. ${fresh}`;
+	at("state").className = away ? "away" : wrong.length ? "behind" : live ? "live" : "";
 	if (at("state").textContent !== text)
 		at("state").textContent = text;
 }
@@ -47,18 +50,25 @@ function dress() {
 	at("kind").value = kind;
 }
 
-// What was open stays open, and the focus where it was.
+// What tells an element of a view from the others, whenever it is made.
+const mark = (one) => one && [one.tagName, one.getAttribute("href") ?? one.getAttribute("aria-label")
+	?? one.closest("details[data-key]")?.dataset.key].join(" ");
+
+// What was open stays open, what was scrolled scrolled, and the focus where it was.
 function replace(nodes) {
-	const main = at("main");
+	const main = at("main"), active = document.activeElement;
 	const open = new Set([...main.querySelectorAll("details[open][data-key]")]
 		.map((one) => one.dataset.key));
-	const focused = document.activeElement?.closest("details[data-key]")?.dataset.key;
+	const focused = active && active !== main && main.contains?.(active) ? mark(active) : null;
+	const scrolled = [...main.querySelectorAll("[tabindex]")].map((one) => one.scrollLeft);
 	main.replaceChildren(...nodes);
-	for (const one of main.querySelectorAll("details[data-key]")) {
+	for (const one of main.querySelectorAll("details[data-key]"))
 		one.open = open.has(one.dataset.key);
-		if (one.dataset.key === focused)
-			one.querySelector("summary").focus();
-	}
+	for (const [index, one] of [...main.querySelectorAll("[tabindex]")].entries())
+		one.scrollLeft = scrolled[index] ?? 0;
+	if (focused)
+		[...main.querySelectorAll("a, summary, [tabindex]")].find((one) => mark(one) === focused)
+			?.focus({ preventScroll: true });
 }
 
 function complain(error) {
@@ -86,6 +96,8 @@ async function show(again) {
 		const text = nodes.filter(Boolean).map((one) => one.outerHTML ?? one).join("");
 		if (text !== shown)
 			replace(nodes.filter(Boolean));
+		if (shown === null)
+			performance.mark("shown");
 		shown = text;
 		document.title = `${at("main").querySelector("h1")?.textContent ?? ""} \u00b7 Tallyworks`;
 		if (!again)
@@ -101,14 +113,17 @@ function hear({ kind, data, how: means }) {
 	if (kind === "denied") {
 		at("ask").hidden = false;
 	} else if (kind === "live") {
+		// A stream that was opened again tells nothing where nothing has changed.
+		const back = stale !== null;
 		how = means;
-		if (data) {
-			stale = null;
-			live = data;
+		stale = null;
+		live = data ?? live;
+		if (data || back)
 			soon();
-		}
 	} else if (!stale) {
-		stale = { redis: kind === "away", since: data?.since ?? new Date().toISOString() };
+		stale = { redis: kind === "away", since: data?.since ?? new Date().toISOString(),
+			at: Date.now() };
+		setTimeout(say, SHORT_MS);
 	}
 	say();
 }
@@ -144,6 +159,10 @@ at("ask").addEventListener("submit", (event) => {
 	show(false);
 });
 addEventListener("hashchange", () => show(false));
+addEventListener("resize", () => {
+	due = Math.min(due, Date.now() + 200);
+	soon();
+});
 setInterval(say, 10000);
 dress();
 say();

@@ -19,6 +19,12 @@ export function money(minor) {
 	return `${whole < 0n ? "\u2212" : ""}${new Intl.NumberFormat(locale()).format(size / 100n)}.${cents}`;
 }
 
+// For an axis: 1.2M, 120\u4e07. Minor units.
+export function brief(minor) {
+	return new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 })
+		.format(minor / 100);
+}
+
 export function figure(name, value) {
 	return MONEY.has(name) ? money(value) : count(value);
 }
@@ -55,11 +61,14 @@ export function age(text, now = Date.now()) {
 	return word("now");
 }
 
-// The month before "2026-03", a day so many days away from "2026-03-05".
-export function monthBefore(month) {
+// A month so many months away from "2026-03", a day so many days before "2026-03-05".
+export function monthAway(month, months) {
 	const [year, number] = month.split("-").map(Number);
-	return number === 1 ? `${year - 1}-12` : `${year}-${String(number - 1).padStart(2, "0")}`;
+	const at = year * 12 + number - 1 + months;
+	return `${Math.floor(at / 12)}-${String(at % 12 + 1).padStart(2, "0")}`;
 }
+
+export const isMonth = (period) => /^\d{4}-\d\d$/.test(period ?? "");
 
 export function dayBefore(day, days) {
 	return new Date(Date.parse(`${day}T00:00:00Z`) - days * 86400000).toISOString().slice(0, 10);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // One function a view: asks, and returns the nodes that show the answer. Texts from data become
 // text nodes only, never markup.
-import { lines as chart } from "./chart.js";
+import { bar, lines as chart } from "./chart.js";
 import * as f from "./format.js";
 import { ask, askOrNull, path } from "./source.js";
 import { word } from "./words.js";
 
 const MAIN = ["orders", "order_amount", "collected", "refunded", "commission"];
 const SUMS = ["orders", "order_amount", "signed_amount", "collected", "refunded", "commission"];
+const BEHIND_MS = 5000; // a batch of measures may take a second
+const LESS_IS_GOOD = new Set(["refunded", "cancelled", "cancelled_amount", "clawed_back"]);
 const PAY = ["accrued", "clawed_back", "held", "payable", "settled"];
 
 export function node(name, attributes = {}, ...children) {
@@ -19,25 +21,46 @@ export function node(name, attributes = {}, ...children) {
 	return made;
 }
 
-const link = (text, ...parts) => node("a", { href: `#/${path(...parts)}` }, text);
+const to = (...parts) => `#/${path(...parts)}`;
+const link = (text, ...parts) => node("a", { href: to(...parts) }, text);
 const title = (text) => node("h1", {}, text);
 
-export function asof(answer) {
-	const seen = Object.values(answer.asof ?? {}).map((one) => one.watermark).filter(Boolean).sort();
-	const rebuilding = Object.entries(answer.asof ?? {}).filter(([, one]) => one.rebuilding)
+// What may be wrong with figures, in words; what is read of them is in asof alone.
+export function troubles(asof = {}) {
+	const rebuilding = Object.entries(asof).filter(([, one]) => one.rebuilding)
 		.map(([topic, one]) => `${topic}: ${one.rebuilding}/${one.partitions}`);
-	return [node("p", { class: "asof" }, `${word("asof")} ${f.instant(seen.at(-1))}`),
-		rebuilding.length ? node("p", { class: "warn" }, word("tooLow", rebuilding.join(", "))) : null];
+	const known = asof.orders?.time, shown = asof.measures?.time;
+	const behind = known && Date.parse(known) - (shown ? Date.parse(shown) : 0) > BEHIND_MS;
+	return [behind ? word("behind", f.instant(shown), f.instant(known)) : null,
+		rebuilding.length ? word("tooLow", rebuilding.join(", ")) : null].filter(Boolean);
 }
 
-// columns: [{ head, cell(row), number }]
+export function latest(asof = {}) {
+	return Object.values(asof).map((one) => one.watermark).filter(Boolean).sort().at(-1);
+}
+
+export function asof(answer) {
+	return [node("p", { class: "asof" }, `${word("asof")} ${f.instant(latest(answer.asof))}`),
+		troubles(answer.asof).map((words) => node("p", { class: "warn" }, words))].flat();
+}
+
+// The months before and after, for all that is shown by the month.
+function months(period, to) {
+	return f.isMonth(period) ? node("p", { class: "months" },
+		[-1, 1].map((step) => f.monthAway(period, step)).map((month, at) =>
+			node("a", { href: to(month) }, at ? `${month} \u203a` : `\u2039 ${month}`))) : null;
+}
+
+// columns: [{ head, cell(row), number, time }]; without heads no row of heads
 function table(caption, columns, rows) {
 	const cells = (row) => columns.map((column, at) => node(at === 0 ? "th" : "td",
-		{ class: column.number ? "n" : null, scope: at === 0 ? "row" : null }, column.cell(row)));
+		{ class: column.number ? "n" : column.time ? "t" : null, scope: at === 0 ? "row" : null },
+		column.cell(row)));
 	return node("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
 		node("table", {}, node("caption", {}, caption),
-			node("thead", {}, node("tr", {}, columns.map((column) =>
-				node("th", { scope: "col", class: column.number ? "n" : null }, column.head)))),
+			columns.some((column) => column.head) ? node("thead", {}, node("tr", {},
+				columns.map((column) => node(column.head ? "th" : "td", { scope: column.head ? "col"
+					: null, class: column.number ? "n" : null }, column.head)))) : null,
 			node("tbody", {}, rows.map((row) => node("tr", {}, cells(row))))));
 }
 
@@ -49,7 +72,8 @@ function card(name, value, comparisons = []) {
 		node("dd", { class: "value" }, f.figure(name, value)),
 		comparisons.map(([words, then]) => {
 			const { text, way } = f.against(value ?? 0, then);
-			return node("dd", { class: "against" }, node("span", { class: way }, text),
+			const good = LESS_IS_GOOD.has(name) ? { up: "down", down: "up" }[way] : way;
+			return node("dd", { class: "against" }, node("span", { class: good }, text),
 				` ${words} (${f.figure(name, then)})`);
 		}));
 }
@@ -70,7 +94,8 @@ function overTime(now, then, month, before) {
 	const rows = Array.from({ length: Math.max(now.length, then.length) }, (_, at) => at);
 	const cell = (days, at) => (days[at] ? f.money(days[at].figures.collected) : "");
 	return [node("h2", {}, word("overTime")),
-		chart(`${word("overTime")}: ${month}, ${before}`, series, (value) => f.money(value).slice(0, -3)),
+		chart(`${word("overTime")}: ${month}, ${before}`, series, f.brief,
+			Math.max(320, (document.getElementById("main").clientWidth ?? 752) - 32)),
 		node("p", { class: "key" }, node("span", { class: "now" }, `\u2014 ${month}`), " ",
 			node("span", { class: "then" }, `- - ${before}`)),
 		node("details", { "data-key": "days" }, node("summary", {}, word("asTable")),
@@ -79,8 +104,8 @@ function overTime(now, then, month, before) {
 				{ head: before, number: true, cell: (at) => cell(then, at) }], rows))];
 }
 
-async function months(kind, id, month) {
-	const before = f.monthBefore(month);
+async function twoMonths(kind, id, month) {
+	const before = f.monthAway(month, -1);
 	const [now, then] = await Promise.all([askOrNull(path("days", kind, id, month)),
 		askOrNull(path("days", kind, id, before))]);
 	return { before, now, then };
@@ -88,7 +113,7 @@ async function months(kind, id, month) {
 
 // Figures of a scope by the days of a month, against the days before.
 async function standing(kind, id, month, today) {
-	const { before, now, then } = await months(kind, id, month);
+	const { before, now, then } = await twoMonths(kind, id, month);
 	const used = daysOf(now, today), same = daysOf(then, today);
 	const all = [...(then?.days ?? []), ...(now?.days ?? [])];
 	const on = (day) => all.find((one) => one.day === day)?.figures ?? {};
@@ -126,12 +151,14 @@ export async function overview() {
 // ---- units ----
 
 function unitRow(kind, unit, period, children) {
-	const figures = SUMS.slice(3, 4).map((name) => f.figure(name, unit.figures[name]));
-	const summary = node("summary", {}, `${word(kind)} ${unit.id}`,
-		node("span", { class: "n" }, `${word("collected")} ${figures}`));
-	return node("details", { "data-key": `${kind}:${unit.id}` }, summary,
-		table(`${word(kind)} ${unit.id}`, [{ head: word("month"), cell: () =>
-			link(period, "scope", kind, unit.id, period) }, ...sums()], [unit]), children);
+	const places = [link(word("figures"), "scope", kind, unit.id, period),
+		link(word("people"), "members", kind, unit.id, period)];
+	return node("details", { "data-key": `${kind}:${unit.id}` },
+		node("summary", {}, `${word(kind)} ${unit.id}`, node("span", { class: "n" },
+			`${word("collected")} ${f.figure("collected", unit.figures.collected)}`)),
+		node("p", { class: "facts" }, SUMS.filter((name) => name !== "collected").map((name) =>
+			node("span", {}, `${word(name)} `, node("b", {}, f.figure(name, unit.figures[name])))),
+		places), children);
 }
 
 export async function tree(period) {
@@ -140,13 +167,12 @@ export async function tree(period) {
 		return [title(word("tree")), node("p", {}, word("noEvents"))];
 	const answer = await ask(path("tree", period));
 	const below = (units, id) => units.filter((unit) => (unit.parent ?? null) === id);
-	const team = (unit) => unitRow("team", unit, period, [link(word("people"), "members", "team",
-		unit.id, period)]);
+	const team = (unit) => unitRow("team", unit, period, []);
 	const city = (unit) => unitRow("city", unit, period, below(answer.teams, unit.id).map(team));
 	const region = (unit) => unitRow("region", unit, period,
 		below(answer.cities, unit.id).map(city));
 	const lost = [...below(answer.cities, null).map(city), ...below(answer.teams, null).map(team)];
-	return [title(`${word("tree")} ${period}`),
+	return [title(`${word("tree")} ${period}`), months(period, (month) => to("tree", month)),
 		answer.linked ? null : node("p", {}, word("notLinked")),
 		answer.complete ? null : node("p", {}, word("incomplete")),
 		node("p", {}, link(word("company"), "scope", "company", "all", period)),
@@ -165,16 +191,19 @@ export async function members(kind, id, period) {
 }
 
 export async function scope(kind, id, period) {
-	const answer = await ask(path("figures", kind, id, period));
+	const [answer, live] = await Promise.all([ask(path("figures", kind, id, period)), now()]);
 	const names = Object.keys(answer.figures).filter((name) => !name.endsWith("_at"));
-	const month = period.length === 7 && !period.includes("Q");
-	const more = month ? await standing(kind, id, period) : [];
-	return [title(`${word(kind)} ${id}, ${period}`),
-		node("div", { class: "cards" }, names.map((name) => card(name, answer.figures[name]))),
+	const month = f.isMonth(period);
+	const today = live.month?.period === period ? live.day?.period : undefined;
+	return [title(`${word(kind)} ${id === "all" ? "" : id}, ${period}`.replace(" ,", ",")),
+		months(period, (other) => to("scope", kind, id, other)),
 		kind === "payee" && month ? node("p", {}, link(word("lines"), "person", id, period)) : null,
 		["region", "city", "team"].includes(kind)
 			? node("p", {}, link(word("people"), "members", kind, id, period)) : null,
-		more, asof(answer)].flat();
+		month ? await standing(kind, id, period, today) : null,
+		node("h2", {}, word("figures")),
+		node("div", { class: "cards" }, names.map((name) => card(name, answer.figures[name]))),
+		asof(answer)].flat();
 }
 
 export async function list(kind, period) {
@@ -184,9 +213,11 @@ export async function list(kind, period) {
 	const answer = await ask(path("scopes", kind, period) + "?count=1000");
 	const names = kind === "product" ? ["quantity", "order_amount"] : SUMS;
 	return [title(`${word(`${kind}s`)} ${period}`),
+		months(period, (month) => to("list", kind, month)),
 		answer.complete ? null : node("p", {}, word("incomplete")),
-		table(`${answer.total}`, [{ head: word(kind), cell: (row) =>
-			link(row.id, "scope", kind, row.id, period) }, ...sums(names)], answer.rows),
+		answer.rows.length ? table(word("inAll", f.count(answer.total)), [{ head: word(kind),
+			cell: (row) => link(row.id, "scope", kind, row.id, period) }, ...sums(names)], answer.rows)
+			: node("p", {}, word("nothing")),
 		asof(answer)].flat();
 }
 
@@ -194,22 +225,26 @@ export async function list(kind, period) {
 
 export async function board(measure = "collected", kind = "company", id = "all", period = "") {
 	period ||= (await now()).month?.period ?? "";
-	const tabs = node("div", { class: "tabs" },
-		["order_amount", "signed_amount", "collected", "commission"].map((name) => node("a",
-			{ href: `#/${path("board", name, kind, id, period)}`,
-				"aria-current": name === measure ? "page" : null }, word(name))),
-		link(word("people"), "board", measure, "company", "all", period),
-		link(word("teams"), "board", measure, "company", "teams", period));
-	const head = [title(`${word("boards")}: ${word(measure)} ${period}`), tabs];
+	const tab = (text, here, ...parts) => node("a", { href: to("board", ...parts),
+		"aria-current": here ? "true" : null }, text);
+	const tabs = [node("div", { class: "tabs" }, ["order_amount", "signed_amount", "collected",
+		"commission"].map((name) => tab(word(name), name === measure, name, kind, id, period))),
+	node("div", { class: "tabs" }, ["all", "teams"].map((who) => tab(word(who === "all"
+		? "people" : "teams"), kind === "company" && id === who, measure, "company", who, period)))];
+	const head = [title(`${word("boards")}: ${word(measure)} ${period}`),
+		months(period, (month) => to("board", measure, kind, id, month)), ...tabs];
 	const answer = period ? await askOrNull(path("boards", measure, kind, id, period)) : null;
 	if (!answer)
-		return [...head, node("p", {}, word("notLinked"))];
+		return [...head, node("p", {}, word("noBoard"))];
 	const member = id === "teams" ? "team" : "payee";
-	return [...head, table(`${word(kind)} ${id}: ${answer.total}`, [
+	const most = Math.max(0, ...answer.rows.map((row) => row.score));
+	const of = kind === "company" ? word(kind) : `${word(kind)} ${id}`;
+	return [...head, table(`${of}, ${word("inAll", f.count(answer.total))}`, [
 		{ head: word("rank"), cell: (row) => f.count(row.rank) },
 		{ head: word(member), cell: (row) => link(row.id, "scope", member, row.id, period) },
 		{ head: word("score"), number: true, cell: (row) => f.money(row.score) },
-		{ head: word("reached"), cell: (row) => f.instant(row.reached) }], answer.rows),
+		{ head: "", cell: (row) => bar(row.score, most) },
+		{ head: word("reached"), time: true, cell: (row) => f.instant(row.reached) }], answer.rows),
 	asof(answer)].flat();
 }
 
@@ -245,20 +280,23 @@ function explanation({ commission: line, order }) {
 		])].flat();
 }
 
+const told = new Map(); // explanations that were asked for
+
 function lineRow(line) {
-	const body = node("div", {}, word("loading"));
+	const known = told.get(line.commission_id);
+	const body = node("div", {}, known ? explanation(known) : word("loading"));
 	const row = node("details", { "data-key": line.commission_id },
 		node("summary", {}, node("span", {}, f.instant(line.time)), node("span", {}, line.order_id),
 			node("span", {}, word(line.type)),
 			node("span", { class: "n" }, f.money(line.amount))), body);
 	row.addEventListener("toggle", async () => {
-		if (!row.open || row.dataset.read)
+		if (!row.open || told.has(line.commission_id))
 			return;
-		row.dataset.read = "yes";
 		try {
-			body.replaceChildren(...explanation(await ask(path("commissions", line.commission_id))));
+			const answer = await ask(path("commissions", line.commission_id));
+			told.set(line.commission_id, answer);
+			body.replaceChildren(...explanation(answer));
 		} catch (error) {
-			delete row.dataset.read;
 			body.replaceChildren(error.message);
 		}
 	});
@@ -270,8 +308,8 @@ export async function person(id, month, from = "1") {
 	const answer = await ask(`${path("pay", id, month)}?from=${Number(from)}&count=200`);
 	const next = answer.from + answer.lines.length;
 	return [title(`${word("payee")} ${id}, ${month}`),
-		node("p", {}, link(f.monthBefore(month), "person", id, f.monthBefore(month)), " ",
-			link(word("overview"), "scope", "payee", id, month)),
+		months(month, (other) => to("person", id, other)),
+		node("p", {}, link(word("figures"), "scope", "payee", id, month)),
 		node("div", { class: "cards" }, PAY.map((name) => card(name, answer.pay[name] ?? 0))),
 		node("h2", {}, `${word("lines")} (${f.count(answer.total)})`),
 		answer.complete ? null : node("p", {}, word("noLines")),
@@ -318,7 +356,7 @@ export async function order(id) {
 			card(name, doc[name === "order_amount" ? "amount" : name] ?? 0))),
 		node("h2", {}, word("story")),
 		node("ol", { class: "story" }, moments.map((one) => node("li", {},
-			node("time", { datetime: one.time }, f.instant(one.time)), " ", one.show))),
+			node("time", { datetime: one.time }, f.instant(one.time)), " ", node("span", {}, one.show)))),
 		doc.splits?.length ? table(word("split"), [
 			{ head: word("payee"), cell: (row) => row.payee_id },
 			{ head: word("weight"), number: true, cell: (row) => f.count(row.weight) },
@@ -338,8 +376,8 @@ export async function shards() {
 			{ head: word("state"), cell: (row) => node("span",
 				{ class: ["owned", "released"].includes(row.state) ? null : "warn" }, word(row.state)) },
 			{ head: word("cursor"), number: true, cell: (row) => f.count(row.cursor) },
-			{ head: word("lastEvent"), cell: (row) => f.instant(row.watermark) },
-			{ head: word("lastRecord"), cell: (row) => (row.time ? f.age(row.time) : "\u2013") },
-			{ head: word("owner"), cell: (row) => row.owner ?? "\u2013" }], worker.shards)),
+			{ head: word("lastEvent"), time: true, cell: (row) => f.instant(row.watermark) },
+			{ head: word("lastRecord"), time: true, cell: (row) => (row.time ? f.age(row.time) : "\u2013") },
+			{ head: word("owner"), time: true, cell: (row) => row.owner ?? "\u2013" }], worker.shards)),
 		asof(answer)].flat();
 }

@@ -1,0 +1,496 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard's page in a real browser, as a reader uses it.
+
+A sample company's orders are streamed through real workers while a headless Chromium clicks through
+every view by its words. What is shown is compared with Redis; a figure changes without a reload; a
+worker, Redis and the dashboard are killed, and the page says what it does not know. Every view is
+looked at on a desk and on a phone, light and dark, in English and Chinese: nothing is wider than
+the screen, nothing is too pale to read, everything can be reached and told apart without a mouse.
+
+Pictures of all views go to screenshots/ in the build folder. DOCS=1 writes docs/dashboard.png anew.
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Iterator
+
+from browser import ENTER, TAB, Browser
+from ladder import SOON
+from rig import ROOT, program
+from rig.redis import Redis
+from rig.stage import Stage, main, must
+from rig.workers import Fleet, tallyctl
+from test_dashboard import Dashboard
+
+ORDERS, SEED = 3000, 7
+BACKLOG = 9300           # events that are there when the page is opened; the rest comes live
+RATE = 60                # events a second
+DESK, PHONE = (1280, 900), (390, 844)
+TALLEST = 2400           # of a picture
+PAGE_BYTES_MOST = 100_000
+INTERACTIVE_MS_MOST = 1000
+CONTRAST_LEAST = 4.5     # WCAG 2.1, 1.4.3
+MONTH_CARD = "//h2[starts-with(., 'Month to date')]/following-sibling::div[1]"
+CHINESE = {"Company": "公司", "Units": "组织", "Boards": "排行榜", "Channels": "渠道",
+           "Projects": "项目", "Products": "产品", "Partners": "合作伙伴",
+           "Campaigns": "营销活动", "Operation": "运行"}
+
+# What is wrong with how a view looks, as far as it can be measured.
+LOOKS = """
+const wrong = [];
+const root = document.documentElement;
+if (root.scrollWidth > innerWidth)
+	wrong.push(`wider than the screen: ${root.scrollWidth} of ${innerWidth}`);
+const said = document.body.innerText.match(/NaN|undefined|\\[object|\\bnull\\b|Invalid/);
+if (said)
+	wrong.push(`says ${said[0]}`);
+const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = (text) => channels(text).slice(0, 3).map((value) => value / 255).map((value) =>
+	(value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+	.reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
+const ground = (one) => {
+	for (; one; one = one.parentElement) {
+		const color = getComputedStyle(one).backgroundColor;
+		if ((channels(color)[3] ?? 1) === 1)
+			return color;
+	}
+	return "rgb(255, 255, 255)";
+};
+const pale = new Set();
+const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walk.nextNode()) {
+	const one = walk.currentNode.parentElement;
+	if (!walk.currentNode.textContent.trim() || !one.checkVisibility())
+		continue;
+	const style = getComputedStyle(one);
+	const [a, b] = [light(style.fill !== "rgb(0, 0, 0)" && one.closest("svg") ? style.fill
+		: style.color), light(ground(one))].sort((x, y) => y - x);
+	const ratio = (a + 0.05) / (b + 0.05);
+	if (ratio < arguments[0])
+		pale.add(`too pale (${ratio.toFixed(1)}): ${walk.currentNode.textContent.slice(0, 40)}`);
+}
+return [...wrong, ...pale];
+"""
+# Everything that answers to a click, in the order of the page.
+ACTIVE = """
+return [...document.querySelectorAll("a[href], button, input, select, summary")].filter((one) =>
+	one.checkVisibility() && !one.disabled).length;
+"""
+LISTEN = """
+window.reached = new Set();
+document.activeElement?.blur();
+addEventListener("focusin", (event) => window.reached.add(event.target));
+"""
+REACHED = """
+return [...document.querySelectorAll("a[href], button, input, select, summary")].filter((one) =>
+	one.checkVisibility() && !one.disabled && !window.reached.has(one))
+	.map((one) => one.outerHTML.slice(0, 120));
+"""
+LOADED = """
+const parts = [...performance.getEntriesByType("navigation"),
+	...performance.getEntriesByType("resource")];
+return { shown: performance.getEntriesByName("shown")[0]?.startTime ?? null,
+	parts: parts.map((one) => [one.name.replace(location.origin, ""), one.transferSize]) };
+"""
+
+
+class Reader:
+    """Somebody at the page, who notices what is wrong with it."""
+
+    def __init__(self, browser: Browser, dashboard: Dashboard, pictures: Path) -> None:
+        self.browser, self.dashboard, self.pictures = browser, dashboard, pictures
+        self.base = f"http://127.0.0.1:{dashboard.port}/"
+        self.desk()
+
+    def desk(self) -> None:
+        self.browser.size(*DESK)
+
+    def phone(self) -> None:
+        self.browser.size(*PHONE, phone=True)
+
+    def must_be_sound(self, where: str) -> None:
+        must(not (said := self.browser.complaints()), f"{where}: the console says {said}")
+        wrong = self.browser.run(LOOKS, CONTRAST_LEAST)
+        must(not wrong, f"{where}: {wrong[:10]}")
+        for one in self.browser.command("Accessibility.getFullAXTree")["nodes"]:
+            facts = {fact["name"]: fact["value"].get("value") for fact in
+                     one.get("properties", [])}
+            role = one.get("role", {}).get("value")
+            if one["ignored"] or not facts.get("focusable") or role in ("RootWebArea", "main"):
+                continue
+            must(str(one.get("name", {}).get("value", "")).strip(),
+                 f"{where}: a {role} has no name: {one}")
+
+    def picture(self, name: str) -> None:
+        self.browser.picture(self.pictures / f"{name}.png")
+
+    def whole_picture(self, name: str, width: int, phone: bool) -> None:
+        tall = self.browser.run("return document.documentElement.scrollHeight")
+        self.browser.size(width, min(TALLEST, max(tall, 600)), phone)
+        self.picture(name)
+
+    def look(self, name: str) -> None:
+        """On a desk and on a phone, light and dark."""
+        self.browser.run("scrollTo(0, 0)")
+        self.must_be_sound(name)
+        self.whole_picture(f"{name}-desk", DESK[0], False)
+        self.phone()
+        self.must_be_sound(f"{name} on a phone")
+        self.browser.dark(True)
+        self.must_be_sound(f"{name} in the dark")
+        self.browser.dark(False)
+        self.whole_picture(f"{name}-phone", PHONE[0], True)
+        self.desk()
+
+    def card(self, name: str, inside: str = MONTH_CARD) -> str:
+        found = self.browser.elements(f"{inside}//dt[. = '{name}']/following-sibling::dd[1]")
+        return self.browser.of(f"/element/{found[0]}/text", method="GET") if found else ""
+
+    def state(self) -> str:
+        return self.browser.run("return document.getElementById('state').innerText")
+
+    def hears(self, words: str) -> None:
+        self.browser.until(lambda: words in self.state(),
+                           lambda: f"the page does not say {words!r} but {self.state()!r}")
+
+
+def money(minor: int) -> str:
+    sign = "\u2212" if minor < 0 else ""
+    return f"{sign}{abs(minor) // 100:,}.{abs(minor) % 100:02}"
+
+
+class Company:
+    """The sample company: its files, its place, its figures in Redis."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.place = stage.place()
+        self.events = stage.folder / "orders.tsv"
+        tallyctl(self.place, "gen", "--orders", str(ORDERS), "--seed", str(SEED), "--out",
+                 str(self.events))
+        tallyctl(self.place, "topics", "create", "--partitions", "8", "--reference",
+                 f"{self.events}.reference.json")
+        self.sent = 0
+
+    def send(self, count: int, *words: str) -> subprocess.Popen[bytes]:
+        self.sent += count
+        return subprocess.Popen(
+            [program("produce"), "--brokers", self.place.brokers, "--topic",
+             self.place.topic("orders"), "--skip", str(self.sent - count), "--limit", str(count),
+             *words, str(self.events)], stdout=subprocess.DEVNULL)
+
+    def sales(self, kind: str, name: str, period: str) -> dict[str, int]:
+        with Redis(self.place.redis_url) as redis:
+            flat = redis.command("HGETALL",
+                                 f"{self.place.redis_prefix}sales:{kind}:{name}:{period}")
+        return {key: int(value) for key, value in zip(flat[::2], flat[1::2])}
+
+
+# ---- loading ----
+
+
+def must_load_fast(reader: Reader, stage: Stage) -> None:
+    browser = reader.browser
+    browser.command("Network.enable")
+    browser.command("Network.setCacheDisabled", cacheDisabled=True)
+    best: Any = None
+    for _ in range(3):
+        browser.open("about:blank")
+        browser.open(reader.base)
+        browser.sees("Month to date")
+        loaded = browser.run(LOADED)
+        must(loaded["shown"], "the page does not say when it was shown")
+        best = min(best or loaded["shown"], loaded["shown"])
+        weight = sum(size for _, size in loaded["parts"])
+        must(len(loaded["parts"]) > 7 and weight < PAGE_BYTES_MOST,
+             f"{weight} bytes: {loaded['parts']}")
+    must(best < INTERACTIVE_MS_MOST, f"figures are there after {best:.0f} ms")
+    browser.command("Network.setCacheDisabled", cacheDisabled=False)
+    stage.say(f"{weight:,} bytes with all figures, which are there after {best:.0f} ms")
+
+
+# ---- every view ----
+
+
+def must_show_the_company(reader: Reader, company: Company) -> tuple[str, str]:
+    live = reader.dashboard.json("live")
+    day, month = live["day"]["period"], live["month"]["period"]
+    wanted = company.sales("company", "all", month)
+    must(wanted["collected"] > 0, f"the sample has no figures: {wanted}")
+    reader.browser.sees(f"Latest business day: {day}", f"Month to date: {month}",
+                        money(wanted["collected"]), money(wanted["commission"]), "Live",
+                        "same days of", "Collected over the month")
+    for name, field in (("Ordered", "order_amount"), ("Collected", "collected"),
+                        ("Commission", "commission")):
+        must(reader.card(name) == money(wanted[field]), f"{name}: {reader.card(name)}, not "
+             f"{money(wanted[field])}")
+    reader.browser.click("As a table")
+    reader.browser.sees("Day", month)
+    reader.look("company")
+    return day, month
+
+
+def must_show_the_units(reader: Reader, company: Company, month: str) -> None:
+    """Region, city, team, people, a person, a commission and its explanation, its order."""
+    browser = reader.browser
+    browser.click("Units")
+    tree = reader.dashboard.json("tree", month)
+    must(tree["complete"] and tree["linked"], "the tree is not known")
+    team = max(tree["teams"], key=lambda one: one["figures"].get("commission", 0))
+    city = next(one for one in tree["cities"] if one["id"] == team["parent"])
+    for kind, name in (("Region", city["parent"]), ("City", city["id"]), ("Team", team["id"])):
+        browser.click(f"{kind} {name}")
+    browser.sees(f"Collected {money(company.sales('team', team['id'], month)['collected'])}")
+    reader.look("units")
+    browser.click("People", f"//summary[text() = 'Team {team['id']}']/..")
+    rows = reader.dashboard.json("members", "team", team["id"], month)["rows"]
+    person = max(rows, key=lambda row: row["figures"].get("commission", 0))["id"]
+    browser.sees(f"Team {team['id']}: People", person)
+    reader.look("people")
+    browser.click(person)
+    wanted = company.sales("payee", person, month)
+    browser.sees(f"Person {person}, {month}", money(wanted["collected"]))
+    reader.look("person-figures")
+    browser.click("Commission lines")
+    must_explain(reader, person, month)
+
+
+def must_explain(reader: Reader, person: str, month: str) -> None:
+    browser = reader.browser
+    pay = reader.dashboard.json("pay", person, month)
+    browser.sees(f"Commission lines ({pay['total']})", money(pay["pay"]["payable"]))
+    line = next(line for line in pay["lines"] if line["amount"] > 0)
+    browser.click(line["order_id"])
+    text = browser.sees("Why this amount", line["source_event_id"], line["cause"],
+                        f"version {line['plan_version']}", money(line["basis"]))
+    must(f"= {money(line['amount'])}" in text, f"no arithmetic: {text[:1500]}")
+    reader.look("person")
+    browser.click_at(f"//td/a[. = '{line['order_id']}']")
+    order = reader.dashboard.json("orders", line["order_id"])["order"]
+    browser.sees(f"Order {line['order_id']}", "The order's story", "Order created",
+                 money(order["amount"]), order["payments"][0]["payment_id"], "Commission accrued",
+                 person)
+    reader.look("order")
+    browser.click_at(f"//ol//a[. = '{money(line['amount'])}']")
+    browser.sees("Commission accrued", line["cause"], "Why this amount")
+    reader.look("commission")
+
+
+def must_show_the_boards(reader: Reader, month: str) -> None:
+    browser = reader.browser
+    browser.click("Boards")
+    for measure, name in (("collected", "Collected"), ("commission", "Commission")):
+        browser.click(name, "//div[@class = 'tabs']")
+        first = reader.dashboard.json("boards", measure, "company", "all", month)["rows"][0]
+        browser.sees(f"Boards: {name} {month}", first["id"], money(first["score"]))
+    browser.click("Teams")
+    first = reader.dashboard.json("boards", "commission", "company", "teams", month)["rows"][0]
+    browser.sees(first["id"], money(first["score"]))
+    browser.click("Signed", "//div[@class = 'tabs']")
+    browser.sees("There is no such board")
+    must(len(said := browser.complaints()) == 1 and "404" in said[0], f"{said}")
+    browser.click("Collected", "//div[@class = 'tabs']")
+    browser.click("People", "//div[@class = 'tabs']")
+    browser.sees("Person", "Reached")
+    reader.look("boards")
+
+
+def must_show_the_lists(reader: Reader, company: Company, month: str) -> None:
+    browser = reader.browser
+    for name in ("Channels", "Projects", "Products", "Partners", "Campaigns"):
+        kind = name[:-1].lower()
+        browser.click(name)
+        browser.sees(f"{name} {month}")
+        rows = reader.dashboard.json("scopes", kind, month)["rows"]
+        if not rows:
+            browser.sees("Nothing in this period")
+            continue
+        browser.sees(rows[0]["id"])
+        reader.look(name.lower())
+        browser.click(rows[0]["id"], "//td | //th")
+        wanted = company.sales(kind, rows[0]["id"], month)
+        browser.sees(f"{name[:-1]} {rows[0]['id']}", money(wanted["order_amount"]))
+    browser.click("Channels")
+    browser.click_at("//p[@class = 'months']/a[1]")
+    must(month not in browser.sees("Channels 2026-").split("Channels 2026-")[1][:2],
+         "the month before")
+
+
+def must_find(reader: Reader) -> None:
+    """By the search, and what is not there is said in words."""
+    browser = reader.browser
+    order = reader.dashboard.json("pay", "p001", "2026-01")["lines"][0]["order_id"]
+    browser.click_at("//select/option[. = 'Order']")
+    browser.type("//input[@id = 'id']", order + ENTER)
+    browser.sees(f"Order {order}", "The order's story")
+    browser.type("//input[@id = 'id']", "no such/order?" + ENTER)
+    browser.sees("No such order")
+    browser.click("Company")
+    browser.sees("Month to date")
+    said = browser.complaints()
+    must(said and all("no%20such" in one and "404" in one for one in said), f"{said}")
+
+
+def must_show_the_shards(reader: Reader) -> None:
+    reader.browser.click("Operation")
+    reader.browser.sees("orders (orders)", "commissions (credits)", "scoreboard (measures)", "owned",
+                        "tallyworks-orders-")
+    reader.look("operation")
+
+
+def must_speak_chinese(reader: Reader) -> None:
+    browser = reader.browser
+    browser.click("中文")
+    for english, chinese in CHINESE.items():
+        browser.click(chinese)
+        browser.until(lambda: chinese in browser.run("return document.title"), english)
+        browser.until(lambda: "读取中" not in browser.text(), f"{english} in Chinese")
+        must(browser.run("return document.documentElement.lang") == "zh", "the page's language")
+        reader.must_be_sound(f"{english} in Chinese")
+        text = browser.text()
+        left = [word for word in CHINESE if word in text.replace("English", "")]
+        must(not left, f"{english}: {left} is not translated")
+    browser.click("公司")
+    browser.sees("最近业务日", "本月至今", "实时")
+    reader.look("company-chinese")
+    browser.open(reader.base)
+    browser.sees("本月至今")
+    browser.click("English")
+    browser.sees("Month to date")
+
+
+# ---- without a mouse ----
+
+
+def must_work_by_keyboard(reader: Reader) -> None:
+    browser = reader.browser
+    for name in ("Company", "Units", "Boards", "Channels", "Operation"):
+        browser.click(name)
+        browser.sees("As of", name)
+        count = browser.run(ACTIVE)
+        browser.run(LISTEN)
+        browser.keys(TAB * (count + 20))
+        missed = browser.run(REACHED)
+        must(not missed, f"{name}: Tab does not reach {missed[:5]}")
+    browser.click("Units")
+    browser.sees("Region")
+    browser.run("document.querySelector('main summary').focus()")
+    browser.keys(ENTER)
+    browser.sees("City")
+    browser.keys(TAB + ENTER)
+    browser.sees("Region", "Collected over the month")
+
+
+# ---- while events come ----
+
+
+def must_be_live(reader: Reader, company: Company, stage: Stage) -> None:
+    browser = reader.browser
+    browser.open(reader.base)
+    browser.sees("Month to date", "Live")
+    before = reader.card("Collected")
+    browser.run("window.here = true")
+    with company.send(RATE * 10, "--rate", str(RATE)) as sending:
+        seen = {before}
+        while len(seen) < 3:
+            seen.add(browser.until(lambda: (now := reader.card("Collected")) not in seen and now,
+                                   f"the figure stays at {seen}"))
+        must(sending.wait(60) == 0, "produce")
+    stage.say(f"the month's money as it was seen without a reload: {', '.join(sorted(seen))}")
+    must(browser.run("return window.here") is True, "the page was loaded again")
+
+
+def must_come_to(reader: Reader, company: Company) -> None:
+    """What is shown in the end is what Redis has."""
+    month = reader.dashboard.json("live")["month"]["period"]
+    wanted = money(company.sales("company", "all", month)["collected"])
+    reader.browser.until(lambda: reader.card("Collected") == wanted,
+                         lambda: f"{reader.card('Collected')}, Redis has {wanted}")
+
+
+def must_tell_of_a_dead_worker(reader: Reader, company: Company, fleet: Fleet) -> None:
+    """Its figures stand still; the page says until when they hold what came in."""
+    scoreboard = fleet.named("scoreboard")[0]
+    with company.send(RATE * 12, "--rate", str(RATE)) as sending:
+        scoreboard.kill()
+        reader.hears("These figures hold what came in until")
+        reader.look("worker-dead")
+        must(sending.wait(60) == 0, "produce")
+    reader.hears("These figures hold what came in until")
+    scoreboard.start()
+    fleet.settle()
+    reader.hears("As of")
+    must_come_to(reader, company)
+
+
+def must_tell_who_is_away(reader: Reader, stage: Stage) -> None:
+    """Redis, then the dashboard itself: what was read last stays, with words since when."""
+    assert stage.redis
+    shown = reader.card("Collected")
+    for kill, words, start in (
+            (stage.redis.kill, "Redis gives no answer since", stage.redis.start),
+            (reader.dashboard.kill, "No answer since", reader.dashboard.start)):
+        kill()
+        reader.hears(words)
+        must(reader.card("Collected") == shown, "the figures that were read last are gone")
+        start()
+        reader.hears("Live")
+    others = [said for said in reader.browser.complaints() if not said.startswith("network:")]
+    must(not others, f"the console says {others}")
+
+
+# ---- all of it ----
+
+
+def write_docs(reader: Reader) -> None:
+    if not os.environ.get("DOCS"):
+        return
+    reader.browser.sees("Month to date")
+    reader.browser.size(1200, 860)
+    reader.browser.picture(ROOT / "docs" / "dashboard.png")
+    reader.desk()
+
+
+def folders(stage: Stage) -> Iterator[Path]:
+    yield stage.folder / "chromium"
+    yield Path(os.environ.get("TALLY_TEST_BUILD") or stage.folder) / "screenshots"
+
+
+def test() -> None:
+    with Stage("browser", own_redis=True) as stage:
+        profile, pictures = folders(stage)
+        for folder in (profile, pictures, stage.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        company = Company(stage)
+        with Fleet(company.place, stage.logs, settings=SOON) as fleet:
+            must(company.send(BACKLOG).wait(60) == 0, "produce")
+            fleet.settle()
+            dashboard = Dashboard(company.place, stage.logs).start().ready("/readyz")
+            stage.say(f"{BACKLOG} events are folded")
+            with Browser(profile, stage.logs) as browser:
+                reader = Reader(browser, dashboard, pictures)
+                must_load_fast(reader, stage)
+                _, month = must_show_the_company(reader, company)
+                must_show_the_units(reader, company, month)
+                must_show_the_boards(reader, month)
+                must_show_the_lists(reader, company, month)
+                must_show_the_shards(reader)
+                must_find(reader)
+                must_speak_chinese(reader)
+                must_work_by_keyboard(reader)
+                stage.say("every view is there, in both languages, without a mouse, on a phone")
+                must_be_live(reader, company, stage)
+                fleet.settle()
+                must_come_to(reader, company)
+                write_docs(reader)
+                must_tell_of_a_dead_worker(reader, company, fleet)
+                stage.say("a dead worker's figures are said to stand still")
+                must_tell_who_is_away(reader, stage)
+                stage.say(f"Redis and the dashboard killed and back; pictures: {pictures}")
+            must(dashboard.drain() == 0, "drained")
+
+
+if __name__ == "__main__":
+    main(test)
