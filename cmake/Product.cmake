@@ -141,7 +141,7 @@ function(tally_dashboard)
     list(APPEND sources "${TALLY_GENERATED}/${name}.c")
   endforeach()
   tally_library(tally_dashboard FOLDERS services/dashboard SOURCES ${sources}
-                LINKS tally_host tally_services)
+                LINKS tally_ctl tally_host tally_services)
   tally_program(tally-dashboard "${CMAKE_SOURCE_DIR}/services/dashboard/main.c")
 endfunction()
 

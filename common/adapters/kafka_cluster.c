@@ -451,7 +451,9 @@ struct rc kafka_cluster_commit(struct kafka_cluster *cluster, const char *group,
 
 /* ---- members ----------------------------------------------------------- */
 
-static struct rc members_from(const rd_kafka_event_t *event, const char *group, unsigned *out)
+/* The group in the answer; NULL: there is none. */
+static struct rc group_from(const rd_kafka_event_t *event, const char *group,
+                            const rd_kafka_ConsumerGroupDescription_t **out)
 {
 	const rd_kafka_DescribeConsumerGroups_result_t *result =
 		rd_kafka_event_DescribeConsumerGroups_result((rd_kafka_event_t *)(uintptr_t)event);
@@ -459,6 +461,7 @@ static struct rc members_from(const rd_kafka_event_t *event, const char *group, 
 	const rd_kafka_error_t *error;
 	size_t count;
 
+	*out = NULL;
 	groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
 	if (count != 1)
 		return rc_fail(RC_PROTOCOL, "group %s: no answer for it", group);
@@ -467,22 +470,70 @@ static struct rc members_from(const rd_kafka_event_t *event, const char *group, 
 		return OK;
 	if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return rc_fail(RC_UNAVAILABLE, "group %s: %s", group, rd_kafka_error_string(error));
-	*out = (unsigned)rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
+	*out = groups[0];
 	return OK;
+}
+
+static struct rc describe_group(struct kafka_cluster *cluster, const char *group,
+                                rd_kafka_event_t **event)
+{
+	rd_kafka_AdminOptions_t *options;
+
+	TRY(admin_options(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, &options));
+	rd_kafka_DescribeConsumerGroups(cluster->client.rk, &group, 1, options, cluster->queue);
+	rd_kafka_AdminOptions_destroy(options);
+	return await(cluster, "asking who is in a group", event);
 }
 
 struct rc kafka_cluster_members(struct kafka_cluster *cluster, const char *group, unsigned *out)
 {
-	rd_kafka_AdminOptions_t *options;
+	const rd_kafka_ConsumerGroupDescription_t *found;
 	rd_kafka_event_t *event;
 	struct rc rc;
 
 	*out = 0;
-	TRY(admin_options(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, &options));
-	rd_kafka_DescribeConsumerGroups(cluster->client.rk, &group, 1, options, cluster->queue);
-	rd_kafka_AdminOptions_destroy(options);
-	TRY(await(cluster, "asking who is in a group", &event));
-	rc = members_from(event, group, out);
+	TRY(describe_group(cluster, group, &event));
+	rc = group_from(event, group, &found);
+	if (rc_ok(rc) && found)
+		*out = (unsigned)rd_kafka_ConsumerGroupDescription_member_count(found);
+	rd_kafka_event_destroy(event);
+	return rc;
+}
+
+static void take_member(const rd_kafka_MemberDescription_t *member, const char *topic,
+                        int32_t partitions, struct arena *arena, struct group_member *out)
+{
+	const rd_kafka_MemberAssignment_t *assignment =
+		rd_kafka_MemberDescription_assignment(member);
+	const rd_kafka_topic_partition_list_t *list =
+		assignment ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
+	const char *host = rd_kafka_MemberDescription_host(member);
+	struct group_member found = {
+		arena_str(arena, str_from_c(rd_kafka_MemberDescription_consumer_id(member))),
+		arena_str(arena, str_from_c(host[0] == '/' ? host + 1 : host)),
+	};
+
+	for (int i = 0; list && i < list->cnt; i++)
+		if (strcmp(list->elems[i].topic, topic) == 0 && list->elems[i].partition >= 0 &&
+		    list->elems[i].partition < partitions)
+			out[list->elems[i].partition] = found;
+}
+
+struct rc kafka_cluster_owners(struct kafka_cluster *cluster, const char *group, const char *topic,
+                               int32_t partitions, struct arena *arena, struct group_member *out)
+{
+	const rd_kafka_ConsumerGroupDescription_t *found;
+	rd_kafka_event_t *event;
+	struct rc rc;
+
+	for (int32_t p = 0; p < partitions; p++)
+		out[p] = (struct group_member){ .id = { NULL, 0 } };
+	TRY(describe_group(cluster, group, &event));
+	rc = group_from(event, group, &found);
+	for (size_t i = 0;
+	     rc_ok(rc) && found && i < rd_kafka_ConsumerGroupDescription_member_count(found); i++)
+		take_member(rd_kafka_ConsumerGroupDescription_member(found, i), topic, partitions,
+		            arena, out);
 	rd_kafka_event_destroy(event);
 	return rc;
 }

@@ -70,6 +70,15 @@ struct rc kafka_cluster_commit(struct kafka_cluster *, const char *group, const 
 /* Members that a group has now; RC_UNAVAILABLE where it cannot be told. */
 struct rc kafka_cluster_members(struct kafka_cluster *, const char *group, unsigned *out);
 
+/* A member of a group, as the brokers know it; texts live in the arena, absent: there is none. */
+struct group_member {
+	struct str id, host;
+};
+/* Which member has each partition of the topic (now: while the group shares out its partitions that
+ * may be nobody). */
+struct rc kafka_cluster_owners(struct kafka_cluster *, const char *group, const char *topic,
+                               int32_t partitions, struct arena *, struct group_member *out);
+
 /* A record, borrowed for the call. */
 typedef void record_fn(void *self, const struct message *);
 /* The committed records from an offset to the log's end as it is now; *next is the offset to go on

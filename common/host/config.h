@@ -44,6 +44,7 @@ struct config {
 		*redis_tls_server_name;
 	int64_t redis_connect_timeout_ms, redis_timeout_ms;
 	const char *http_address, *http_token_file;
+	bool dashboard_kafka;
 	int log_level;  /* enum log_level */
 	int log_format; /* enum log_format */
 	int64_t drain_timeout_ms, flush_interval_ms, flush_interval_max_ms, txn_interval_min_ms,

@@ -47,6 +47,9 @@ const struct log_event log_events[] = {
 	{ "kafka_consumer_refused", LOG_WARN,
 	  "The group refused a step of a rebalance, which has moved on meanwhile." },
 	{ "kafka_partition_error", LOG_WARN, "Fetching a partition failed; it is tried again." },
+	{ "kafka_unwatched", LOG_WARN,
+	  "tally-dashboard gets no answer from the brokers (dashboard.kafka); lag and owners are "
+	  "not shown until it does. Figures are not concerned." },
 	{ "marker_ignored", LOG_WARN,
 	  "A marker names reference data that nobody published; it changes nothing. Who writes "
 	  "into the input topic besides tallyctl and upstream?" },

@@ -62,6 +62,9 @@ const struct option options[] = {
 	{ "http.token.file", OPTION_FILE, AT(http_token_file), 0, 4096, NULL, "",
 	  "tally-dashboard: a file that holds the bearer token that every request must carry; "
 	  "needed where http.address serves other machines." },
+	{ "dashboard.kafka", OPTION_BOOL, AT(dashboard_kafka), 0, 0, NULL, "no",
+	  "tally-dashboard: ask the brokers, too: for lag, owners of shards and, where a token is "
+	  "asked for, refused records." },
 	{ "log.level", OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warn|error", "info",
 	  "The least important lines that are written." },
 	{ "log.format", OPTION_CHOICE, AT(log_format), 0, 0, "logfmt|json", "logfmt",

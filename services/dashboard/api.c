@@ -191,6 +191,7 @@ static void put_away(struct api *api, struct web_answer *answer, struct rc rc)
 /* False: the answer is a problem. */
 static bool run_view(struct api *api, const struct route *route, struct web_answer *answer)
 {
+	struct watch_state watched;
 	struct view v = { .route = route,
 		          .reader = api->reader,
 		          .catalog = &api->catalog,
@@ -198,6 +199,10 @@ static bool run_view(struct api *api, const struct route *route, struct web_answ
 		          .json = json_to(answer->body) };
 	struct rc rc;
 
+	if (api->watch) {
+		watch_copy(api->watch, &api->arena, &watched);
+		v.watch = &watched;
+	}
 	json_open(&v.json, '{');
 	rc = views[route->view](&v);
 	if (!rc_ok(rc)) {

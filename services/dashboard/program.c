@@ -101,6 +101,8 @@ static struct rc serve(struct dashboard *d, const struct config *config)
 		d->api.token = str_from_c(config->http_token);
 	connection_redis(config, NULL, &d->redis_options);
 	d->api.reader = redis_reader_new(&d->redis_options);
+	if (config->dashboard_kafka)
+		TRY(watch_new(config, &d->api.watch));
 	TRY(web_server_new(&wanted, &d->server));
 	log_info("started", LOG_TEXT("version", TALLY_VERSION), LOG_INT("pid", getpid()), LOG_END);
 	log_info("http_listening", LOG_TEXT("host", host),
@@ -123,6 +125,7 @@ static struct rc run(const struct config *config)
 	buf_init(&d.event, NULL);
 	rc = serve(&d, config);
 	web_server_free(d.server);
+	watch_free(d.api.watch);
 	redis_reader_free(d.api.reader);
 	catalog_release(&d.api.catalog);
 	memo_release(&d.api.memo);

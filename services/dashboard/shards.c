@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The operators' view: each worker's shards as Redis knows them: who claimed one,
- * how far it is (R), and whether it is rebuilding or stuck on a record. Lag is not
- * in Redis; `tallyctl lag` and the workers' metrics have it.
+ * how far it is (R), and whether it is rebuilding or stuck on a record. A process that
+ * was killed leaves its claim there; who has a shard now, and how many records wait,
+ * is known where Kafka is asked (watch.h).
  */
 #include <stdlib.h>
 
@@ -64,7 +65,22 @@ static const char *state_of(const struct redis_answer *meta)
 	return str_eq(view_field(meta, "released"), STR("1")) ? "released" : "owned";
 }
 
-static void put_shard(struct view *v, int64_t partition, const struct redis_answer *meta)
+/* What Kafka says of it. */
+static void put_watched(struct view *v, const struct watch_shard *shard)
+{
+	json_put_i64(&v->json, "log_end", shard->log_end);
+	json_name(&v->json, "output_cursor");
+	if (shard->output_cursor < 0)
+		json_null(&v->json);
+	else
+		json_i64(&v->json, shard->output_cursor);
+	json_put_i64(&v->json, "lag", shard->lag);
+	json_put_str(&v->json, "member", text_or_absent(shard->member.id));
+	json_put_str(&v->json, "host", text_or_absent(shard->member.host));
+}
+
+static void put_shard(struct view *v, int64_t partition, const struct redis_answer *meta,
+                      const struct watch_fleet *watched)
 {
 	json_open(&v->json, '{');
 	json_put_i64(&v->json, "partition", partition);
@@ -77,19 +93,40 @@ static void put_shard(struct view *v, int64_t partition, const struct redis_answ
 	put_number_or_null(v, "tries", meta);
 	view_instant(v, "watermark", view_number(meta, "watermark", INT64_MIN));
 	view_instant(v, "time", view_number(meta, "broker_time", INT64_MIN));
+	if (watched && partition < watched->count)
+		put_watched(v, &watched->shards[partition]);
 	json_close(&v->json, '}');
 }
 
 static void put_fleet(struct view *v, const struct worker *worker, const struct fleet *fleet)
 {
+	const struct watch_fleet *watched = watch_find(v->watch, worker);
+
 	json_open(&v->json, '{');
 	json_put_text(&v->json, "worker", worker->name);
 	json_put_text(&v->json, "topic", worker->topic);
 	json_name(&v->json, "shards");
 	json_open(&v->json, '[');
 	for (int64_t p = 0; p < fleet->shards; p++)
-		put_shard(v, p, &v->answers[fleet->first + (unsigned)p]);
+		put_shard(v, p, &v->answers[fleet->first + (unsigned)p], watched);
 	json_close(&v->json, ']');
+	json_close(&v->json, '}');
+}
+
+/* Whether Kafka is asked, and what is wrong if it does not answer. */
+static void put_kafka(struct view *v)
+{
+	json_name(&v->json, "kafka");
+	if (!v->watch) {
+		json_null(&v->json);
+		return;
+	}
+	json_open(&v->json, '{');
+	json_put_bool(&v->json, "fresh", v->watch->fresh);
+	json_put_str(
+		&v->json, "trouble",
+		str_of(v->watch->trouble[0] ? v->watch->trouble : NULL, strlen(v->watch->trouble)));
+	view_instant(v, "since", v->watch->trouble[0] ? v->watch->trouble_ms : 0);
 	json_close(&v->json, '}');
 }
 
@@ -125,6 +162,7 @@ struct rc view_shards(struct view *v)
 	for (unsigned i = 0; i < count; i++)
 		put_fleet(v, workers[i], &fleets[i]);
 	json_close(&v->json, ']');
+	put_kafka(v);
 	v->answers = fresh;
 	freshness_put(v, asof);
 	return OK;

@@ -179,6 +179,7 @@ void freshness_put(struct view *v, unsigned first)
 	json_open(&v->json, '{');
 	for (int i = 0; workers[i]; i++) {
 		struct asof asof = asof_of(&v->answers[first + (unsigned)i]);
+		const struct watch_fleet *fleet = watch_find(v->watch, workers[i]);
 
 		json_name(&v->json, workers[i]->topic);
 		json_open(&v->json, '{');
@@ -186,6 +187,10 @@ void freshness_put(struct view *v, unsigned first)
 		view_instant(v, "time", asof.time_ms);
 		json_put_i64(&v->json, "partitions", asof.partitions);
 		json_put_i64(&v->json, "rebuilding", asof.rebuilding);
+		if (fleet) {
+			json_put_i64(&v->json, "lag", fleet->lag);
+			json_put_i64(&v->json, "unowned", fleet->unowned);
+		}
 		json_close(&v->json, '}');
 	}
 	json_close(&v->json, '}');

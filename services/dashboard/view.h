@@ -15,11 +15,13 @@
 #include "common/host/json.h"
 #include "services/dashboard/catalog.h"
 #include "services/dashboard/route.h"
+#include "services/dashboard/watch.h"
 
 struct view {
 	const struct route *route;
 	struct redis_reader *reader;
 	const struct catalog *catalog;
+	const struct watch_state *watch; /* NULL: Kafka is not asked */
 	struct arena *arena;
 	struct json json;
 	struct problem problem;

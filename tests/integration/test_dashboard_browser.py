@@ -349,7 +349,7 @@ def must_find(reader: Reader) -> None:
 def must_show_the_shards(reader: Reader) -> None:
     reader.opens("Operation")
     reader.browser.sees("orders (orders)", "commissions (credits)", "scoreboard (measures)",
-                        "owned", "tallyworks-orders-")
+                        "owned", "tallyworks-orders-", "Processes 1", "Waiting 0", "127.0.0.1")
     reader.look("operation")
 
 
@@ -421,17 +421,22 @@ def must_come_to(reader: Reader, company: Company) -> None:
 
 
 def must_tell_of_a_dead_worker(reader: Reader, company: Company, fleet: Fleet) -> None:
-    """Its figures stand still; the page says until when they hold what came in."""
+    """Its figures stand still; the page says until when they hold what came in, and who is gone."""
     scoreboard = fleet.named("scoreboard")[0]
     with company.send(RATE * 12, "--rate", str(RATE)) as sending:
         scoreboard.kill()
         reader.hears("These figures hold what came in until")
         reader.look("worker-dead")
         must(sending.wait(60) == 0, "produce")
-    reader.hears("These figures hold what came in until")
+    reader.hears("records wait and nobody takes them")
+    reader.opens("Operation")
+    reader.browser.sees("No process has 8 of 8 shards now.", "nobody has it")
+    reader.look("operation-dead")
     scoreboard.start()
     fleet.settle()
     reader.hears("As of")
+    reader.browser.until(lambda: "nobody has it" not in reader.browser.text(), "an owner again")
+    reader.opens("Company")
     must_come_to(reader, company)
 
 
@@ -475,7 +480,8 @@ def test() -> None:
         with Fleet(company.place, stage.logs, settings=SOON) as fleet:
             must(company.send(BACKLOG).wait(60) == 0, "produce")
             fleet.settle()
-            dashboard = Dashboard(company.place, stage.logs).start().ready("/readyz")
+            dashboard = Dashboard(company.place, stage.logs,
+                                  **{"dashboard.kafka": "yes"}).start().ready("/readyz")
             stage.say(f"{BACKLOG} events are folded")
             with Browser(profile, stage.logs) as browser:
                 reader = Reader(browser, dashboard, pictures)

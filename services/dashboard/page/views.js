@@ -25,13 +25,18 @@ const to = (...parts) => `#/${path(...parts)}`;
 const link = (text, ...parts) => node("a", { href: to(...parts) }, text);
 const title = (text) => node("h1", {}, text);
 
-// What may be wrong with figures, in words; what is read of them is in asof alone.
+// What may be wrong with figures, in words; what is read of them is in asof alone. Lag is known where
+// the service asks Kafka.
 export function troubles(asof = {}) {
-	const rebuilding = Object.entries(asof).filter(([, one]) => one.rebuilding)
+	const topics = Object.entries(asof), age = (time) => (time ? Date.parse(time) : 0);
+	const rebuilding = topics.filter(([, one]) => one.rebuilding)
 		.map(([topic, one]) => `${topic}: ${one.rebuilding}/${one.partitions}`);
 	const known = asof.orders?.time, shown = asof.measures?.time;
-	const behind = known && Date.parse(known) - (shown ? Date.parse(shown) : 0) > BEHIND_MS;
-	return [behind ? word("behind", f.instant(shown), f.instant(known)) : null,
+	const behind = known && age(known) - age(shown) > BEHIND_MS && asof.measures?.lag !== 0;
+	const waiting = topics.filter(([, one]) => one.lag && Date.now() - age(one.time) > BEHIND_MS)
+		.map(([topic, one]) => word(one.unowned ? "waitingUnowned" : "waitingFor", topic,
+			f.count(one.lag), f.age(one.time)));
+	return [behind ? word("behind", f.instant(shown), f.instant(known)) : null, ...waiting,
 		rebuilding.length ? word("tooLow", rebuilding.join(", ")) : null].filter(Boolean);
 }
 
@@ -368,16 +373,49 @@ export async function order(id) {
 
 // ---- operators ----
 
+const looks = new Map(); // by worker: the lag of the look before, to see how fast it shrinks
+
+function timeToClear(worker, lag) {
+	const before = looks.get(worker), now = { lag, at: Date.now() };
+	looks.set(worker, now);
+	const speed = before && now.at > before.at ? (before.lag - lag) / (now.at - before.at) : 0;
+	return lag === 0 ? "0" : speed > 0 ? word("seconds", f.count(Math.ceil(lag / speed / 1000)))
+		: "\u2013";
+}
+
+function facts(worker) {
+	const lag = worker.shards.reduce((sum, one) => sum + one.lag, 0);
+	const members = new Set(worker.shards.map((one) => one.member).filter(Boolean));
+	const nobody = worker.shards.filter((one) => one.member === null).length;
+	return [node("p", { class: "facts" }, [["processes", f.count(members.size)],
+		["recordsWaiting", f.count(lag)], ["timeToClear", timeToClear(worker.worker, lag)]]
+		.map(([name, value]) => node("span", {}, `${word(name)} `, node("b", {}, value)))),
+	nobody ? node("p", { class: "warn" }, word("unowned", nobody, worker.shards.length)) : null];
+}
+
+const stateOf = (row, asked) => (asked && row.member === null ? "nobody" : row.state);
+
 export async function shards() {
-	const answer = await ask("shards");
-	return [title(word("shards")), node("p", {}, word("lagElsewhere")),
-		answer.workers.map((worker) => table(`${worker.worker} (${worker.topic})`, [
-			{ head: word("shard"), cell: (row) => String(row.partition) },
-			{ head: word("state"), cell: (row) => node("span",
-				{ class: ["owned", "released"].includes(row.state) ? null : "warn" }, word(row.state)) },
-			{ head: word("cursor"), number: true, cell: (row) => f.count(row.cursor) },
-			{ head: word("lastEvent"), time: true, cell: (row) => f.instant(row.watermark) },
-			{ head: word("lastRecord"), time: true, cell: (row) => (row.time ? f.age(row.time) : "\u2013") },
-			{ head: word("owner"), time: true, cell: (row) => row.owner ?? "\u2013" }], worker.shards)),
-		asof(answer)].flat();
+	const answer = await ask("shards"), asked = Boolean(answer.kafka?.fresh);
+	const columns = [
+		{ head: word("shard"), cell: (row) => String(row.partition) },
+		{ head: word("state"), cell: (row) => node("span", { class: ["owned", "released"].includes(
+			stateOf(row, asked)) ? null : "warn" }, word(stateOf(row, asked))) },
+		asked ? { head: word("recordsWaiting"), number: true, cell: (row) => f.count(row.lag) } : null,
+		{ head: word("cursor"), number: true, cell: (row) => (row.cursor === null ? "\u2013"
+			: f.count(row.cursor)) },
+		asked ? { head: word("outputCursor"), number: true, cell: (row) =>
+			(row.output_cursor === null ? "\u2013" : f.count(row.output_cursor)) } : null,
+		{ head: word("lastRecord"), time: true, cell: (row) => (row.time ? f.age(row.time)
+			: "\u2013") },
+		{ head: word("lastEvent"), time: true, cell: (row) => f.instant(row.watermark) },
+		asked ? { head: word("host"), time: true, cell: (row) => row.host ?? "\u2013" } : null,
+		{ head: word("owner"), time: true, cell: (row) => row.owner ?? "\u2013" }].filter(Boolean);
+	return [title(word("shards")),
+		answer.kafka === null ? node("p", {}, word("lagElsewhere")) : null,
+		answer.kafka?.trouble ? node("p", { class: "warn" }, word("kafkaAway",
+			f.instant(answer.kafka.since), answer.kafka.trouble)) : null,
+		answer.workers.map((worker) => [node("h2", {}, `${worker.worker} (${worker.topic})`),
+			...(asked ? facts(worker) : []), table(worker.worker, columns, worker.shards)]),
+		asof(answer)].flat(2);
 }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two states change places: the one that is shown, under the lock, and the one that
+ * the next look is written into. The look itself is that of `tallyctl lag`.
+ */
+#include "services/dashboard/watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/adapters/lane.h"
+#include "common/adapters/system_clock.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/base/timestamp.h"
+#include "services/tallyctl/progress.h"
+
+#define LOOK_MS 1000
+#define AGAIN_MS 5000 /* after a failure */
+
+struct seen {
+	struct watch_state state;
+	int64_t at_ms; /* monotonic; 0: never */
+	struct arena memory;
+};
+
+struct watch {
+	const struct config *config;
+	struct lane lane;
+	pthread_mutex_t lock;
+	struct seen seen[2];
+	unsigned shown; /* which of them, under the lock */
+
+	/* Of the thread. */
+	struct invocation invocation;
+	struct session session;
+	struct fleet fleets[FLEETS_MOST];
+	unsigned fleet_count; /* 0: not open */
+	struct arena memory;
+};
+
+static int64_t wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
+}
+
+/* ---- a look ------------------------------------------------------------ */
+
+static void shut(struct watch *watch)
+{
+	session_close(&watch->session);
+	watch->session = (struct session){ .config = NULL };
+	watch->fleet_count = 0;
+	arena_clear(&watch->memory);
+}
+
+static struct rc open_once(struct watch *watch)
+{
+	if (watch->fleet_count)
+		return OK;
+	TRY(session_open(&watch->session, &watch->invocation));
+	return session_fleets(&watch->session, NULL, watch->fleets, &watch->fleet_count);
+}
+
+static struct rc take_fleet(struct watch *watch, const struct progress_row *rows,
+                            const struct fleet *fleet, struct arena *arena, struct watch_fleet *out)
+{
+	size_t count = (size_t)fleet->partitions;
+	struct group_member *owners = arena_alloc(arena, count * sizeof(*owners));
+
+	*out = (struct watch_fleet){ .worker = fleet->worker, .count = (unsigned)count };
+	out->shards = arena_zalloc(arena, count * sizeof(*out->shards));
+	TRY(kafka_cluster_owners(watch->session.cluster, fleet->group, fleet->topic,
+	                         fleet->partitions, arena, owners));
+	for (size_t p = 0; p < count; p++) {
+		out->shards[p] = (struct watch_shard){ .log_end = rows[p].log_end,
+			                               .output_cursor = rows[p].output_cursor,
+			                               .lag = progress_row_lag(&rows[p]),
+			                               .member = owners[p] };
+		out->lag += out->shards[p].lag;
+		out->unowned += !owners[p].id.ptr;
+	}
+	return OK;
+}
+
+static struct rc look(struct watch *watch, struct seen *out)
+{
+	struct progress progress;
+	unsigned row = 0;
+
+	TRY(open_once(watch));
+	TRY(progress_look(&watch->session, watch->fleets, watch->fleet_count, &out->memory,
+	                  &progress));
+	for (unsigned i = 0; i < watch->fleet_count && i < WATCH_FLEETS_MOST; i++) {
+		TRY(take_fleet(watch, &progress.rows[row], &watch->fleets[i], &out->memory,
+		               &out->state.fleets[i]));
+		row += (unsigned)watch->fleets[i].partitions;
+		out->state.count = i + 1;
+	}
+	return OK;
+}
+
+static void show(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->shown = !watch->shown;
+	watch->seen[watch->shown].at_ms = system_now_ms();
+	pthread_mutex_unlock(&watch->lock);
+}
+
+static void tell(struct watch *watch)
+{
+	struct watch_state *state = &watch->seen[watch->shown].state;
+	bool first = !state->trouble[0];
+
+	pthread_mutex_lock(&watch->lock);
+	if (first)
+		state->trouble_ms = wall_ms();
+	snprintf(state->trouble, sizeof(state->trouble), "%s", rc_text());
+	pthread_mutex_unlock(&watch->lock);
+	if (first)
+		log_warn("kafka_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
+}
+
+static void on_job(void *self, struct job *list)
+{
+	struct watch *watch = self;
+	struct seen *next = &watch->seen[!watch->shown]; /* only this thread changes it */
+	struct rc rc;
+
+	must(!list->next);
+	arena_clear(&next->memory);
+	next->state = (struct watch_state){ .count = 0 };
+	rc = look(watch, next);
+	if (rc_ok(rc)) {
+		show(watch);
+	} else {
+		tell(watch);
+		shut(watch);
+	}
+	lane_put(&watch->lane, list, rc_ok(rc) ? LOOK_MS : AGAIN_MS);
+}
+
+/* ---- outside ----------------------------------------------------------- */
+
+struct rc watch_new(const struct config *config, struct watch **out)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+	struct rc rc;
+
+	must(watch);
+	watch->config = config;
+	watch->invocation.config = config;
+	watch->invocation.memory = &watch->memory;
+	pthread_mutex_init(&watch->lock, NULL);
+	arena_init(&watch->memory, 65536);
+	for (int i = 0; i < 2; i++)
+		arena_init(&watch->seen[i].memory, 65536);
+	rc = lane_start(&watch->lane, "watch", on_job, watch);
+	if (rc_ok(rc))
+		lane_put(&watch->lane, job_new(sizeof(struct job)), 0);
+	*out = watch;
+	return rc;
+}
+
+void watch_free(struct watch *watch)
+{
+	if (!watch)
+		return;
+	lane_stop(&watch->lane);
+	shut(watch);
+	arena_release(&watch->memory);
+	for (int i = 0; i < 2; i++)
+		arena_release(&watch->seen[i].memory);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch);
+}
+
+void watch_copy(struct watch *watch, struct arena *arena, struct watch_state *out)
+{
+	const struct seen *seen;
+
+	pthread_mutex_lock(&watch->lock);
+	seen = &watch->seen[watch->shown];
+	*out = seen->state;
+	out->fresh = seen->at_ms && system_now_ms() - seen->at_ms <= WATCH_FRESH_MS;
+	for (unsigned i = 0; i < out->count; i++) {
+		struct watch_fleet *fleet = &out->fleets[i];
+		struct watch_shard *copies = arena_alloc(arena, fleet->count * sizeof(*copies));
+
+		for (unsigned p = 0; p < fleet->count; p++) {
+			copies[p] = fleet->shards[p];
+			copies[p].member.id = arena_str(arena, copies[p].member.id);
+			copies[p].member.host = arena_str(arena, copies[p].member.host);
+		}
+		fleet->shards = copies;
+	}
+	pthread_mutex_unlock(&watch->lock);
+}
+
+const struct watch_fleet *watch_find(const struct watch_state *state, const struct worker *worker)
+{
+	for (unsigned i = 0; state && state->fresh && i < state->count; i++)
+		if (state->fleets[i].worker == worker)
+			return &state->fleets[i];
+	return NULL;
+}

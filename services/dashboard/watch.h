@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Redis does not know, asked of Kafka once a second on a thread of its own: the
+ * ends of the logs, K, and which process the group has given each shard to.
+ *
+ * Only where dashboard.kafka says so. A watch owns its connections; what it saw last
+ * is copied out, so nobody waits for Kafka. A look that fails leaves the one before
+ * it, with words of what is wrong and since when; what is older than WATCH_FRESH_MS
+ * is not used. It reads and never writes, and belongs to no group.
+ */
+#ifndef TALLY_DASHBOARD_WATCH_H
+#define TALLY_DASHBOARD_WATCH_H
+
+#include "common/adapters/kafka_cluster.h"
+#include "common/host/config.h"
+#include "common/runtime/worker.h"
+
+#define WATCH_FRESH_MS 10000
+#define WATCH_FLEETS_MOST 16
+
+struct watch_shard {
+	int64_t log_end, output_cursor; /* K; -1: none */
+	int64_t lag;                    /* records that Redis does not show yet */
+	struct group_member member;     /* its id absent: no process has it */
+};
+
+struct watch_fleet {
+	const struct worker *worker;
+	struct watch_shard *shards;
+	unsigned count;
+	unsigned unowned;
+	int64_t lag; /* of all of them */
+};
+
+struct watch_state {
+	bool fresh; /* the fleets can be believed */
+	struct watch_fleet fleets[WATCH_FLEETS_MOST];
+	unsigned count;
+	char trouble[240];  /* why the last look failed; "": it did not */
+	int64_t trouble_ms; /* wall clock: since when */
+};
+
+struct watch;
+
+/* The config is borrowed. Fails where no thread can be had. */
+struct rc watch_new(const struct config *, struct watch **out);
+/* Waits for a look under way, KAFKA_CLUSTER_TIMEOUT_MS at most. NULL is allowed. */
+void watch_free(struct watch *);
+/* What was seen last, in the arena. */
+void watch_copy(struct watch *, struct arena *, struct watch_state *out);
+/* The fleet of a worker; NULL: not known, or too old. */
+const struct watch_fleet *watch_find(const struct watch_state *, const struct worker *);
+
+#endif
