@@ -31,6 +31,11 @@ static int64_t wall_ms(void *self)
 	return read_ms(CLOCK_REALTIME);
 }
 
+int64_t system_wall_ms(void)
+{
+	return read_ms(CLOCK_REALTIME);
+}
+
 void system_clock_port(struct clock *out)
 {
 	*out = (struct clock){ .now_ms = now_ms, .wall_ms = wall_ms };

@@ -10,5 +10,7 @@
 void system_clock_port(struct clock *out);
 /* CLOCK_MONOTONIC in ms, for the adapters' own timeouts. */
 int64_t system_now_ms(void);
+/* CLOCK_REALTIME in ms since 1970. */
+int64_t system_wall_ms(void);
 
 #endif

@@ -73,6 +73,27 @@ struct rc command_line_print(struct str text)
 	return rc_fail(RC_IO, "writing to stdout: %s", strerror(errno));
 }
 
+struct rc command_line_read(struct command_line *line, const struct flag *own, int argc,
+                            char *const *argv, bool *own_given)
+{
+	const struct flag *const lists[] = { command_line_flags, option_flags(), own, NULL };
+	struct args args;
+	struct arg arg;
+	bool taken;
+
+	args_init(&args, argc, argv, lists);
+	for (;;) {
+		TRY(args_next(&args, &arg));
+		if (arg.kind == ARG_END)
+			return OK;
+		if (arg.kind == ARG_WORD)
+			return rc_fail(RC_USAGE, "%s: not a flag; see --help", arg.text);
+		TRY(command_line_take(line, &arg, &taken));
+		if (!taken)
+			*own_given = true;
+	}
+}
+
 struct rc command_line_config(const struct command_line *line, struct config *config,
                               bool *answered)
 {

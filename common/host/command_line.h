@@ -29,6 +29,10 @@ void command_line_init(struct command_line *);
 void command_line_release(struct command_line *);
 /* *taken: it was one of command_line_flags or option_flags(). */
 struct rc command_line_take(struct command_line *, const struct arg *, bool *taken);
+/* All arguments of a program that takes no words. own: its one flag besides, which has no value, as
+ * a list; NULL: none. *own_given may be NULL with it. */
+struct rc command_line_read(struct command_line *, const struct flag *own, int argc,
+                            char *const *argv, bool *own_given);
 /*
  * Reads the configuration and answers --check-config and --print-config on
  * stdout; faults go to stderr. *answered: there is nothing more to do.

@@ -17,26 +17,6 @@ const struct flag host_flags[] = {
 	{ .name = NULL },
 };
 
-static struct rc parse(struct command_line *line, bool *describe, int argc, char **argv)
-{
-	const struct flag *const lists[] = { host_flags, command_line_flags, option_flags(), NULL };
-	struct args args;
-	struct arg arg;
-	bool taken;
-
-	args_init(&args, argc, argv, lists);
-	for (;;) {
-		TRY(args_next(&args, &arg));
-		if (arg.kind == ARG_END)
-			return OK;
-		if (arg.kind == ARG_WORD)
-			return rc_fail(RC_USAGE, "%s: not a flag; see --help", arg.text);
-		TRY(command_line_take(line, &arg, &taken));
-		if (!taken)
-			*describe = true;
-	}
-}
-
 static void help(const struct worker *worker, struct buf *out)
 {
 	buf_printf(out, "tally-%s: %s\n\nusage: tally-%s [FLAG]...\n\nFlags:\n", worker->name,
@@ -91,7 +71,7 @@ int host_main(const struct worker *worker, int argc, char **argv)
 	struct rc rc;
 
 	command_line_init(&line);
-	rc = parse(&line, &describe, argc, argv);
+	rc = command_line_read(&line, host_flags, argc, argv, &describe);
 	if (rc_ok(rc) && !answer(worker, &line, describe, &rc))
 		rc = run(worker, &line);
 	if (!rc_ok(rc))

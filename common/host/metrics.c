@@ -9,11 +9,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/base/timestamp.h"
+#include "common/host/usage.h"
 #include "common/host/version.h"
+#include "common/host/web_metrics.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
@@ -42,24 +42,14 @@ struct metric {
 
 static int64_t resident_bytes(const struct snapshot *snapshot)
 {
-	FILE *file = fopen("/proc/self/statm", "re");
-	long long size = 0, resident = 0;
-	int found = file ? fscanf(file, "%lld %lld", &size, &resident) : 0;
-
 	(void)snapshot;
-	if (file)
-		fclose(file);
-	return found == 2 ? (int64_t)resident * sysconf(_SC_PAGESIZE) : 0;
+	return usage_resident_bytes();
 }
 
 static int64_t cpu_ms(const struct snapshot *snapshot)
 {
-	struct rusage usage;
-
 	(void)snapshot;
-	getrusage(RUSAGE_SELF, &usage);
-	return ((int64_t)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * MS_PER_SECOND +
-	       ((int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+	return usage_cpu_ms();
 }
 
 static int64_t start_ms(const struct snapshot *snapshot)
@@ -607,6 +597,7 @@ void metrics_document(struct buf *out)
 		buf_printf(out, "| `%s` | %s | %s | %s | %s |\n", metrics[i].name,
 		           type_names[metrics[i].type], metrics[i].unit, metrics[i].labels,
 		           metrics[i].words);
+	web_metrics_document(out);
 }
 
 unsigned metrics_default_port(const struct worker *worker)

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <strings.h>
-#include <time.h>
 
 #include "common/adapters/system_clock.h"
 #include "common/base/hash.h"
@@ -30,14 +29,6 @@
 #define OF_405 OF_PROBLEM "Allow: GET, HEAD\r\n"
 #define OF_503 OF_PROBLEM "Retry-After: 2\r\n"
 #define TAG_BYTES 18
-
-static int64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
-}
 
 /* ---- who may ask -------------------------------------------------------- */
 
@@ -182,7 +173,7 @@ static view_fn *const views[] = {
 static void put_away(struct api *api, struct web_answer *answer, struct rc rc)
 {
 	if (rc.code != RC_PROTOCOL && !api->away_ms)
-		api->away_ms = wall_ms();
+		api->away_ms = system_wall_ms();
 	put_words(api, answer, 503,
 	          rc.code == RC_PROTOCOL ? "Redis refused the question" : "Redis gives no answer",
 	          "figures cannot be read now; the log of this service says why");
@@ -289,6 +280,7 @@ static bool view_or_memo(struct api *api, const struct http_head *head, const st
 	if (memo_find(&api->memo, head->path, head->query, now_ms, answer->body)) {
 		answer->content_type = "application/json";
 		answer->headers = OF_API;
+		api->stats.remembered++;
 		return true;
 	}
 	if (!run_view(api, route, answer))
@@ -334,22 +326,52 @@ static bool answer_file(struct api *api, const struct http_head *head, struct we
 	return false;
 }
 
-static void answer_health(struct api *api, bool ready, struct web_answer *answer)
+static bool is_ready(struct api *api)
 {
 	struct view v = { .reader = api->reader, .arena = &api->arena };
-	struct rc rc = OK;
+	struct rc rc;
 
-	if (ready) {
-		view_read(&v, "EXISTS", NULL, 0, "asof:measures");
-		rc = view_round(&v);
-	}
-	answer->headers = OF_PROBLEM;
-	if (rc_ok(rc)) {
+	view_read(&v, "EXISTS", NULL, 0, "asof:measures");
+	rc = view_round(&v);
+	return rc_ok(rc);
+}
+
+static void answer_health(bool ok, struct web_answer *answer)
+{
+	if (ok) {
 		buf_put_lit(answer->body, "ok\n");
 	} else {
 		buf_put_lit(answer->body, "[-]redis failed\nfailed\n");
 		answer->status = 503;
 	}
+}
+
+static void answer_metrics(struct api *api, struct web_answer *answer)
+{
+	struct watch_state watched = { .fresh = false };
+
+	api->stats.redis_ok = is_ready(api);
+	if (api->watch)
+		watch_copy(api->watch, &api->arena, &watched);
+	api->stats.kafka_asked = api->watch != NULL;
+	api->stats.kafka_ok = watched.fresh;
+	web_metrics_render(&api->stats, answer->body);
+	answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+/* What asks for no token: whether it lives, is ready, and how it does; nothing of the company. */
+static bool answer_service(struct api *api, const struct http_head *head, struct web_answer *answer)
+{
+	if (str_eq(head->path, STR("/livez")))
+		answer_health(true, answer);
+	else if (str_eq(head->path, STR("/readyz")))
+		answer_health(is_ready(api), answer);
+	else if (str_eq(head->path, STR("/metrics")))
+		answer_metrics(api, answer);
+	else
+		return false;
+	answer->headers = OF_PROBLEM;
+	return true;
 }
 
 void api_answer(void *self, const struct http_head *head, struct web_answer *answer)
@@ -358,13 +380,14 @@ void api_answer(void *self, const struct http_head *head, struct web_answer *ans
 
 	if (answer->status != 200)
 		put_bad_head(api, answer);
-	else if (str_eq(head->path, STR("/livez")) || str_eq(head->path, STR("/readyz")))
-		answer_health(api, head->path.ptr[1] == 'r', answer);
+	else if (answer_service(api, head, answer))
+		;
 	else if (!api->token.ptr && !api_host_is_local(head->host))
 		put_words(api, answer, 421, "Not this host",
 		          "without a token only this machine's own names are answered: "
 		          "127.0.0.1, localhost, [::1]");
 	else if (!answer_file(api, head, answer))
 		answer_api(api, head, answer);
+	web_metrics_count(&api->stats, answer->status);
 	arena_clear(&api->arena);
 }

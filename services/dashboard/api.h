@@ -12,6 +12,7 @@
 #define TALLY_DASHBOARD_API_H
 
 #include "common/adapters/web_server.h"
+#include "common/host/web_metrics.h"
 #include "services/dashboard/memo.h"
 #include "services/dashboard/view.h"
 
@@ -25,7 +26,8 @@ struct api {
 	int64_t away_ms;     /* wall clock: since when Redis gives no answer; 0: it does */
 	char tag[20];        /* of the answer under way */
 	char live_tag[20];   /* of what the streams know; "": there are none */
-	bool away_said;      /* to the streams */
+	struct web_stats stats;
+	bool away_said; /* to the streams */
 };
 
 /* For web_options.handler; self is the struct api. */

@@ -50,18 +50,22 @@ static void walk(struct dashboard *d)
 static void on_tick(void *self)
 {
 	struct dashboard *d = self;
+	struct web_stats *stats = &d->api.stats;
 
 	d->ticks++;
 	walk(d);
-	if (!web_server_streams(d->server))
+	stats->streams = web_server_streams(d->server);
+	if (!stats->streams)
 		d->api.live_tag[0] = '\0';
 	else if (d->ticks % EVENT_TICKS == 0) {
 		buf_clear(&d->event);
-		if (api_event(&d->api, &d->event))
-			web_server_broadcast(d->server, buf_str(&d->event));
+		if (api_event(&d->api, &d->event)) {
+			stats->stream_events += stats->streams;
+			stats->streams_cut += web_server_broadcast(d->server, buf_str(&d->event));
+		}
 	}
 	if (d->ticks % HEARTBEAT_TICKS == 0) {
-		web_server_broadcast(d->server, STR(": still here\n\n"));
+		stats->streams_cut += web_server_broadcast(d->server, STR(": still here\n\n"));
 		notify_send("WATCHDOG=1");
 	}
 }
@@ -119,6 +123,7 @@ static struct rc run(const struct config *config)
 	struct rc rc;
 
 	_Static_assert(offsetof(struct dashboard, api) == 0, "the handler's self");
+	d.api.stats.started_wall_ms = system_wall_ms();
 	catalog_init(&d.api.catalog);
 	memo_init(&d.api.memo);
 	arena_init(&d.api.arena, 65536);
@@ -135,24 +140,6 @@ static struct rc run(const struct config *config)
 }
 
 /* ---- the command line --------------------------------------------------- */
-
-static struct rc parse(struct command_line *line, int argc, char *const *argv)
-{
-	const struct flag *const lists[] = { command_line_flags, option_flags(), NULL };
-	struct args args;
-	struct arg arg;
-	bool taken;
-
-	args_init(&args, argc, argv, lists);
-	for (;;) {
-		TRY(args_next(&args, &arg));
-		if (arg.kind == ARG_END)
-			return OK;
-		if (arg.kind == ARG_WORD)
-			return rc_fail(RC_USAGE, "%s: not a flag; see --help", arg.text);
-		TRY(command_line_take(line, &arg, &taken));
-	}
-}
 
 static struct rc answer(const struct command_line *line)
 {
@@ -193,7 +180,7 @@ int dashboard_main(int argc, char *const *argv)
 	struct rc rc;
 
 	command_line_init(&line);
-	rc = parse(&line, argc, argv);
+	rc = command_line_read(&line, NULL, argc, argv, NULL);
 	if (rc_ok(rc))
 		rc = line.help || line.version ? answer(&line) : configure_and_run(&line);
 	if (!rc_ok(rc))

@@ -7,13 +7,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/adapters/lane.h"
 #include "common/adapters/system_clock.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
-#include "common/base/timestamp.h"
 #include "services/tallyctl/progress.h"
 
 #define LOOK_MS 1000
@@ -39,14 +37,6 @@ struct watch {
 	unsigned fleet_count; /* 0: not open */
 	struct arena memory;
 };
-
-static int64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
-}
 
 /* ---- a look ------------------------------------------------------------ */
 
@@ -119,7 +109,7 @@ static void tell(struct watch *watch)
 
 	pthread_mutex_lock(&watch->lock);
 	if (first)
-		state->trouble_ms = wall_ms();
+		state->trouble_ms = system_wall_ms();
 	snprintf(state->trouble, sizeof(state->trouble), "%s", rc_text());
 	pthread_mutex_unlock(&watch->lock);
 	if (first)

@@ -390,6 +390,34 @@ def must_refuse(dashboard: Dashboard) -> None:
         must(b" 400 Bad Request" in raw.recv(4096), "no HTTP is a bad request")
 
 
+def metric(dashboard: Dashboard, name: str) -> float:
+    status, headers, body = dashboard.get("/metrics")
+    must(status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4"),
+         f"/metrics: {status} {headers}")
+    found = [line.rsplit(" ", 1)[1] for line in body.decode().splitlines()
+             if line.startswith(name)]
+    must(len(found) == 1, f"{name} is there {len(found)} times")
+    return float(found[0])
+
+
+def must_measure(dashboard: Dashboard) -> None:
+    """/metrics counts what was answered, and asks for no token."""
+    refused = 'tallyworks_http_answers_total{worker="dashboard",code="4xx"}'
+    streams = 'tallyworks_http_streams{worker="dashboard"}'
+    before = metric(dashboard, refused)
+    dashboard.problem("/nothing", 404)
+    must(metric(dashboard, refused) == before + 1, "a refusal was not counted")
+    must(metric(dashboard, 'tallyworks_link_state{worker="dashboard",link="redis"}') == 1, "Redis")
+    open_before = metric(dashboard, streams)
+    stream = Stream(dashboard)
+    stream.event("live")
+    deadline = time.monotonic() + WAIT_S
+    while metric(dashboard, streams) != open_before + 1:
+        must(time.monotonic() < deadline, "an open stream is not seen")
+        time.sleep(0.05)
+    stream.close()
+
+
 def must_stream(dashboard: Dashboard, redis: Redis, prefix: str, books: Books) -> None:
     stream = Stream(dashboard)
     first = stream.event("live")
@@ -430,7 +458,7 @@ def must_ask_for_the_token(stage: Stage, place: Place) -> None:
             found = dashboard.problem("/api/v1/live", 401, **headers)
             must(TOKEN not in json.dumps(found), f"{found}")
         dashboard.problem("/api/v1/stream", 401)
-        for path in ("/", "/app.js", "/livez", "/readyz"):
+        for path in ("/", "/app.js", "/livez", "/readyz", "/metrics"):
             must(dashboard.get(path)[0] == 200, f"{path} needs no token")
         good = {"Authorization": f"Bearer {TOKEN}"}
         must(dashboard.get("/api/v1/live", **good)[0] == 200, "the token is right")
@@ -472,6 +500,7 @@ def must_live_without_redis(stage: Stage, dashboard: Dashboard) -> None:
     must(found["since"] == away["since"], f"{found} and {away}: since when?")
     must(not re.search(r"127\.0\.0\.1|refused|errno", json.dumps(found)), f"leaks: {found}")
     must(dashboard.get("/livez")[0] == 200 and dashboard.get("/readyz")[0] == 503, "health")
+    must(metric(dashboard, 'tallyworks_link_state{worker="dashboard",link="redis"}') == 0, "Redis")
     must(dashboard.get("/")[0] == 200, "the page itself needs no Redis")
     stage.redis.start()
     must(stream.event("live")["id"] == known, "the figures are as they were")
@@ -554,6 +583,7 @@ def test() -> None:
             must_show_pages(stage, dashboard, books)
             must_speak_http(dashboard)
             must_refuse(dashboard)
+            must_measure(dashboard)
             must_stream(dashboard, redis, place.redis_prefix, books)
             must_only_read(place, redis, stage)
         must_ask_for_the_token(stage, place)

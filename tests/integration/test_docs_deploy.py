@@ -94,6 +94,8 @@ def check_compose(compose: dict[str, Any]) -> None:
         assert service
         must(service["depends_on"]["topics"]["condition"] == "service_completed_successfully",
              f"{worker['worker']} must wait for its topics")
+    must(services["dashboard"]["command"] == ["tally-dashboard-with-token"],
+         "the dashboard's container must ask for a token")
     must(services["demo"]["profiles"] == ["demo"], "the demo must not start by itself")
     must("noeviction" in services["redis"]["command"], "Redis must never evict")
 
@@ -123,9 +125,16 @@ def must_see_what_is_wrong(compose: dict[str, Any]) -> None:
 
 def unit_for(folder: Path, worker: str) -> Path:
     """The unit as it is installed; that the program exists is all that is looked at."""
-    text = (ROOT / "deploy/systemd/tally-worker@.service").read_text()
-    path = folder / f"tally-{worker}@1.service"
-    path.write_text(text.replace("/usr/bin/%p", str(Path(program("tallyctl")).resolve())))
+    if worker == "dashboard":  # with a token
+        text = (ROOT / "deploy/systemd/tally-dashboard.service").read_text()
+        text = re.sub(r"^#(LoadCredential|Environment)", r"\1", text, flags=re.MULTILINE)
+        must("LoadCredential=token" in text and "%d/token" in text, "the unit has no token")
+        path = folder / "tally-dashboard.service"
+    else:
+        text = (ROOT / "deploy/systemd/tally-worker@.service").read_text()
+        path = folder / f"tally-{worker}@1.service"
+    path.write_text(re.sub(r"/usr/bin/(%p|tally-dashboard)",
+                           str(Path(program("tallyctl")).resolve()), text))
     (folder / f"{path.name}.d").mkdir()
     shutil.copy(ROOT / "deploy/systemd/secrets.conf", folder / f"{path.name}.d")
     return path
@@ -136,7 +145,7 @@ def check_units() -> None:
         print("systemd-analyze: NOT RUN: it is not installed")
         return
     with tempfile.TemporaryDirectory(prefix="tally-units-") as name:
-        for worker in WORKERS:
+        for worker in (*WORKERS, "dashboard"):
             unit = unit_for(Path(name), worker)
             done = call("systemd-analyze", "verify", "--man=no", str(unit))
             must(done.returncode == 0 and not done.stderr, f"systemd-analyze verify: {done.stderr}")
