@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "common/base/log.h"
 
 #define IDLE_SECONDS 30
+#define FILES_OF_OTHERS 124
 #define LINGER_SECONDS 2
 #define STREAM_SOCKET_BYTES 32768
 #define EXIT_AT_ONCE 75
@@ -50,7 +52,7 @@ struct web_server {
 	struct evconnlistener *listener;
 	struct event *signals[2], *tick, *drain;
 	struct connection *connections;
-	unsigned connection_count, stream_count;
+	unsigned connection_count, stream_count, connections_most;
 	struct buf body;
 	uint16_t port;
 	bool draining, drain_failed;
@@ -162,8 +164,10 @@ static void answer(struct connection *c, int status, const struct http_head *hea
 
 	buf_clear(&server->body);
 	server->options.handler(server->options.self, head, &out);
-	/* After a head that was not understood nobody knows where the next one begins. */
-	c->last = status != 200 || !head->keep_alive || out.stream || server->draining;
+	/* After a head that was not understood nobody knows where the next one begins. Where there are
+	 * many, connections that only wait would take the room of streams. */
+	c->last = status != 200 || !head->keep_alive || out.stream || server->draining ||
+	          server->connection_count > server->connections_most / 3 * 2;
 	if (out.stream && (head->head_only || server->draining))
 		out.stream = false;
 	send_answer(c, head, &out);
@@ -268,7 +272,7 @@ static void on_connection(struct evconnlistener *listener, evutil_socket_t fd,
 	(void)listener;
 	(void)from;
 	(void)len;
-	if (server->connection_count >= WEB_CONNECTIONS_MOST) {
+	if (server->connection_count >= server->connections_most) {
 		refuse(fd);
 		return;
 	}
@@ -443,6 +447,25 @@ static struct rc listen_on(struct web_server *server)
 	return OK;
 }
 
+/* As many files as the system lets this process open, some left for everything else. */
+static unsigned count_most(void)
+{
+	struct rlimit limit;
+	rlim_t wanted = WEB_CONNECTIONS_MOST + FILES_OF_OTHERS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return WEB_CONNECTIONS_MOST / 4;
+	if (limit.rlim_cur < wanted) {
+		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+			getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= wanted)
+		return WEB_CONNECTIONS_MOST;
+	return limit.rlim_cur > 2 * FILES_OF_OTHERS ? (unsigned)limit.rlim_cur - FILES_OF_OTHERS
+	                                            : FILES_OF_OTHERS;
+}
+
 struct rc web_server_new(const struct web_options *options, struct web_server **out)
 {
 	struct web_server *server = memory_resize(NULL, sizeof(*server));
@@ -450,7 +473,9 @@ struct rc web_server_new(const struct web_options *options, struct web_server **
 		                .tv_usec = options->tick_ms % 1000 * 1000 };
 	struct rc rc;
 
-	*server = (struct web_server){ .options = *options, .base = event_base_new() };
+	*server = (struct web_server){ .options = *options,
+		                       .base = event_base_new(),
+		                       .connections_most = count_most() };
 	buf_init(&server->body, NULL);
 	if (!server->base) {
 		free(server);

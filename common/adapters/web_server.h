@@ -16,7 +16,7 @@
 #include "common/base/buf.h"
 #include "common/base/rc.h"
 
-#define WEB_CONNECTIONS_MOST 900    /* more are answered with 503 */
+#define WEB_CONNECTIONS_MOST 2000   /* or what RLIMIT_NOFILE allows; more are answered with 503 */
 #define WEB_STREAM_BYTES_MOST 65536 /* unsent, of one stream */
 #define WEB_HEAD_SECONDS 10         /* for a whole head */
 #define WEB_ANSWER_SECONDS 30       /* for a reader to take an answer */
