@@ -31,7 +31,7 @@ UPPER = ('maximum', 'maxLength', 'maxItems')
 EXACT = ('pattern', 'format', 'const')
 
 
-# --- The summary -----------------------------------------------------------------------------------
+# --- The summary ----------------------------------------------------------------------------------
 
 def load(folder):
 	files = {}
@@ -88,7 +88,7 @@ def current():
 	return summary_of(load(HERE), codes)
 
 
-# --- The comparison --------------------------------------------------------------------------------
+# --- The comparison -------------------------------------------------------------------------------
 
 def narrower(old, new):
 	"""In which respects the new field takes less than the old one."""

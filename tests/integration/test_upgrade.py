@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A new build with another entity format is rolled out under load, as docs/CHANGE-AN-ENTITY.md says.
+"""A new build with another entity format is rolled out under load, by docs/CHANGE-AN-ENTITY.md.
 
 The page's change is made in a copy of the tree, which is built. While events stream, one process
 goes to the new build, back, and there again; then the other; then the new logic version is ordered.
@@ -110,8 +110,8 @@ def must_have_both_formats(stage: Stage, place: Place) -> None:
     wrong = [order["order_id"] for order in new
              if order["turnover"] != order["collected"] + order["refunded"]]
     must(not wrong, f"another turnover: {wrong[:5]}")
-    must(new and len(new) < len(orders), f"{len(new)} of {len(orders)} orders are of the new format")
-    stage.say(f"{len(new)} of {len(orders)} orders are of the new format")
+    must(new and len(new) < len(orders), f"{len(new)} of {len(orders)} orders have the new format")
+    stage.say(f"{len(new)} of {len(orders)} orders have the new format")
 
 
 def rolled_out(stage: Stage, programs: Path) -> None:

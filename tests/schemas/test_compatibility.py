@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Are the schemas compatible with those of the last release, and would it be seen if they were not?"""
+"""Are the schemas compatible with those of the last release, and would a break be seen?"""
 import copy
 import json
 import os
