@@ -261,6 +261,37 @@ const struct header *message_header(const struct message *m, struct str name)
 	return NULL;
 }
 
+static bool is_hex(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!(s.ptr[i] >= '0' && s.ptr[i] <= '9') && !(s.ptr[i] >= 'a' && s.ptr[i] <= 'f'))
+			return false;
+	return true;
+}
+
+bool trace_is_valid(struct str text)
+{
+	static const unsigned lengths[] = { 2, 32, 16, 2 }; /* version, trace, parent, flags */
+
+	if (!str_starts(text, STR("00-")))
+		return false;
+	for (unsigned i = 0; i < 4; i++) {
+		struct str part = str_split(&text, '-');
+
+		if (part.len != lengths[i] || !is_hex(part))
+			return false;
+	}
+	return !text.ptr;
+}
+
+struct str message_trace(const struct message *m)
+{
+	const struct header *header =
+		m->header_count ? message_header(m, STR("traceparent")) : NULL;
+
+	return header && trace_is_valid(header->value) ? header->value : str_of(NULL, 0);
+}
+
 bool message_is_refusal_header(struct str name)
 {
 	static const struct str names[] = { STR_INIT("kafka_dlt-original-topic"),
@@ -347,7 +378,8 @@ bool envelope_decode(const struct message *m, struct str topic, int32_t partitio
 		.subject = a.subject,
 		.correlationid = a.correlationid,
 		.causationid = a.causationid,
-		.traceparent = a.traceparent,
+		/* The attribute is the event's own; the header is the trace that it came in. */
+		.traceparent = a.traceparent.ptr ? a.traceparent : message_trace(m),
 		.has_time = a.has_time,
 		.time_ms = a.time_ms,
 		.raw = m->value,

@@ -65,6 +65,10 @@ struct envelope {
 };
 
 const struct header *message_header(const struct message *, struct str name);
+/* Has the text the form of a traceparent of W3C's Trace Context, version 00? */
+bool trace_is_valid(struct str);
+/* The header traceparent, where it is valid; absent otherwise. */
+struct str message_trace(const struct message *);
 /* Is it one of those that a DLQ copy has besides the headers of the message? */
 bool message_is_refusal_header(struct str name);
 

@@ -83,6 +83,9 @@ const struct log_event log_events[] = {
 	{ "producer_renewed", LOG_INFO,
 	  "A new transactional producer takes the place of one whose outcome was not known." },
 	{ "rebalance", LOG_INFO, "The group gives partitions to this process or takes them back." },
+	{ "record_refused", LOG_INFO,
+	  "A record went to the dead-letter topic; `reason` as in ERRORS.md, `traceparent` where "
+	  "it has one." },
 	{ "redis_connected", LOG_INFO, "A connection to Redis is ready." },
 	{ "redis_functions_loaded", LOG_INFO, "Our function library was put into Redis." },
 	{ "shard_claiming", LOG_INFO, "A shard is taken over, or looks anew; `reason` says why." },

@@ -118,10 +118,25 @@ static void count_item(struct shard *s, struct batch *b, const struct message *m
 	s->setting->stats->records++;
 }
 
+/* Never what a record says, but for the trace that it belongs to. */
+static void log_refusal(const struct shard *s, const struct item *item, enum reason reason)
+{
+	struct str trace = item->event.traceparent;
+
+	if (!trace_is_valid(trace))
+		trace = message_trace(item->message);
+	log_info("record_refused", LOG_STR("topic", s->setting->batches->topic),
+	         LOG_INT("partition", s->partition), LOG_INT("offset", item->message->offset),
+	         LOG_TEXT("reason", reason_code(reason)),
+	         trace.ptr ? LOG_STR("traceparent", trace) : LOG_END, LOG_END);
+}
+
 static void refuse_item(struct shard *s, struct batch *b, const struct item *item,
                         enum reason reason, const char *path)
 {
 	s->setting->stats->rejected[reason]++;
+	if (!b->suppressed)
+		log_refusal(s, item, reason);
 	batch_refuse(b, &(struct refused){ .message = item->message,
 	                                   .value = chunk_item_value(&s->chunk, item),
 	                                   .offset = item->message->offset,

@@ -294,7 +294,9 @@ static const struct {
 	{ "tw-seq", "outputs",
 	  "The shard's output number: counts up by one over everything that a shard of the "
 	  "producing worker sends." },
-	{ "traceparent", "public events", "Copied from the cause, where it has one." },
+	{ "traceparent", "public events, dead letters",
+	  "W3C Trace Context. Of an event: that of its cause, where it has one: the CloudEvents "
+	  "attribute, or else the header. Of a dead letter: as it came." },
 	{ "tw-control", "control records",
 	  "`1`. Together with a source below `/tallyworks/` and the type it makes a control "
 	  "record; "

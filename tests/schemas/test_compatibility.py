@@ -26,7 +26,8 @@ def changed(path, change):
 
 class Compatibility(unittest.TestCase):
 	def test_with_the_last_release(self):
-		self.assertEqual(compatibility.faults(compatibility.released(), compatibility.current()), [])
+		faults = compatibility.faults(compatibility.released(), compatibility.current())
+		self.assertEqual(faults, [])
 
 	def test_the_released_one_is_whole(self):
 		released = compatibility.released()
@@ -62,7 +63,8 @@ class Refused(unittest.TestCase):
 	def test_a_field_becomes_required(self):
 		def change(document):
 			document['required'].append('campaign_id')
-		self.must_say('orders/order.created.schema.json', change, 'campaign_id is required, was not')
+		self.must_say('orders/order.created.schema.json', change,
+		              'campaign_id is required, was not')
 
 	def test_a_new_field_is_required(self):
 		def change(document):
@@ -73,13 +75,15 @@ class Refused(unittest.TestCase):
 	def test_another_type(self):
 		def change(document):
 			document['properties']['on_time'] = {'type': 'integer'}
-		self.must_say('orders/order.delivered.schema.json', change, 'on_time is integer, was boolean')
+		self.must_say('orders/order.delivered.schema.json', change,
+		              'on_time is integer, was boolean')
 
 	def test_a_shared_word_gets_narrower(self):
 		def change(document):
 			document['$defs']['id']['maxLength'] = 64
 		found = changed('common.schema.json', change)
-		self.assertIn('orders/payment.collected: payment_id maxLength takes less than it did', found)
+		self.assertIn('orders/payment.collected: payment_id maxLength takes less than it did',
+		              found)
 		self.assertFalse([words for words in found if words.startswith('out/')], found)
 
 	def test_a_pattern_changes(self):
@@ -129,8 +133,9 @@ class Allowed(unittest.TestCase):
 
 	def test_an_event_and_a_reason_are_new(self):
 		def change(files):
-			files['orders/order.paused.schema.json'] = {'type': 'object', 'required': ['order_id'],
-			                                            'properties': {'order_id': {'type': 'string'}}}
+			files['orders/order.paused.schema.json'] = {
+				'type': 'object', 'required': ['order_id'],
+				'properties': {'order_id': {'type': 'string'}}}
 		self.assertEqual(changed('all', change), [])
 		new = compatibility.summary_of(FILES, CODES + ['order_paused'])
 		self.assertEqual(compatibility.faults(OLD, new), [])

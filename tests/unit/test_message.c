@@ -158,6 +158,50 @@ static void all_modes_read_alike(void **state)
 	assert_str_eq(events[4].raw, framed);
 }
 
+#define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+/* The trace of the record is the event's where it has none of its own. */
+static void a_trace_is_taken_from_the_header(void **state)
+{
+	static const struct header trace[] = { { STR_INIT("traceparent"), STR_INIT(TRACE) } };
+	static const struct header binary[] = { { STR_INIT("ce_specversion"), STR_INIT("1.0") },
+		                                { STR_INIT("ce_id"), STR_INIT("e-1") },
+		                                { STR_INIT("ce_source"), STR_INIT("/shop") },
+		                                { STR_INIT("ce_type"), STR_INIT("t") },
+		                                { STR_INIT("traceparent"), STR_INIT(TRACE) } };
+	static const char bare[] = "{\"specversion\":\"1.0\",\"id\":\"i\",\"source\":\"s\","
+				   "\"type\":\"t\",\"data\":" DATA "}";
+
+	(void)state;
+	assert_str(taken(str_from_c(bare), trace, 1).traceparent, TRACE);
+	assert_str(taken(STR(DATA), binary, COUNT_OF(binary)).traceparent, TRACE);
+	assert_str(taken(STR(EVENT), trace, 1).traceparent, "00-1-2-01");
+	assert_null(taken(str_from_c(bare), NULL, 0).traceparent.ptr);
+}
+
+static void a_trace_of_another_form_is_none(void **state)
+{
+	static const char *const wrong[] = {
+		"", "00", "00-1-2-01", "01" TRACE, TRACE "-", TRACE "-x",
+		"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+		"00-4bf92f3577b34da6a3ce929d0e0e473\n-00f067aa0ba902b7-01",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+		"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	};
+	struct header header = { STR("traceparent"), { NULL, 0 } };
+	struct message m = message_of(STR(""), &header, 1);
+
+	(void)state;
+	assert_true(trace_is_valid(STR(TRACE)));
+	assert_null(message_trace(&m).ptr);
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		header.value = str_from_c(wrong[i]);
+		assert_false(trace_is_valid(header.value));
+		assert_null(message_trace(&m).ptr);
+	}
+}
+
 static void headers_are_found_by_name(void **state)
 {
 	struct message m = message_of(STR(""), binary_headers, COUNT_OF(binary_headers));
@@ -514,6 +558,8 @@ static void written_events_come_back(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_teardown(all_modes_read_alike, clear_arena),
 	cmocka_unit_test_teardown(headers_are_found_by_name, clear_arena),
+	cmocka_unit_test_teardown(a_trace_is_taken_from_the_header, clear_arena),
+	cmocka_unit_test_teardown(a_trace_of_another_form_is_none, clear_arena),
 	cmocka_unit_test_teardown(what_may_be_absent, clear_arena),
 	cmocka_unit_test_teardown(damaged_values_are_refused, clear_arena),
 	cmocka_unit_test_teardown(damaged_envelopes_are_refused, clear_arena),
