@@ -53,6 +53,8 @@ static struct rc open_once(struct watch *watch)
 	if (watch->fleet_count)
 		return OK;
 	TRY(session_open(&watch->session, &watch->invocation));
+	watch->session.redis_options.reads_only =
+		true; /* borrowed by its connection, not open yet */
 	return session_fleets(&watch->session, NULL, watch->fleets, &watch->fleet_count);
 }
 

@@ -541,11 +541,20 @@ def must_only_read(place: Place, redis: Redis, stage: Stage) -> None:
     redis.command("ACL", "SETUSER", "reader", "on", ">secret", "%R~*", "-@all",
                   "+@connection", "+@read")
     dashboard = Dashboard(place, stage.logs, 3, **{"redis.username": "reader",
-                                                   "redis.password": "secret"})
+                                                   "redis.password": "secret",
+                                                   "dashboard.kafka": "yes"})
     dashboard.start().ready("/readyz")
     dashboard.json("days", "company", "all", MONTH)
     dashboard.json("tree", MONTH)
-    dashboard.json("shards")
+    deadline = time.monotonic() + WAIT_S
+    while not (answer := dashboard.json("shards"))["kafka"]["fresh"]:
+        must(time.monotonic() < deadline, f"Kafka is not asked: {answer['kafka']}")
+        time.sleep(0.1)
+    for worker in answer["workers"]:
+        for shard in worker["shards"]:  # the workers have ended
+            must((shard["lag"], shard["member"]) == (0, None), f"{worker['worker']}: {shard}")
+    must(all((one["lag"], one["unowned"]) == (0, 8) for one in answer["asof"].values()),
+         f"{answer['asof']}")
     must(dashboard.drain() == 0, "drained")
 
 
