@@ -160,13 +160,14 @@ static struct rc view_index(struct view *v)
 }
 
 static view_fn *const views[] = {
-	[VIEW_INDEX] = view_index,     [VIEW_LIVE] = view_live,
-	[VIEW_STREAM] = view_live,     [VIEW_FRESHNESS] = view_freshness,
-	[VIEW_FIGURES] = view_figures, [VIEW_DAYS] = view_days,
-	[VIEW_SCOPES] = view_scopes,   [VIEW_BOARD] = view_board,
-	[VIEW_TREE] = view_tree,       [VIEW_MEMBERS] = view_members,
-	[VIEW_PAY] = view_pay,         [VIEW_COMMISSION] = view_commission,
-	[VIEW_ORDER] = view_order,     [VIEW_SHARDS] = view_shards,
+	[VIEW_INDEX] = view_index,       [VIEW_LIVE] = view_live,
+	[VIEW_STREAM] = view_live,       [VIEW_FRESHNESS] = view_freshness,
+	[VIEW_FIGURES] = view_figures,   [VIEW_DAYS] = view_days,
+	[VIEW_SCOPES] = view_scopes,     [VIEW_BOARD] = view_board,
+	[VIEW_TREE] = view_tree,         [VIEW_MEMBERS] = view_members,
+	[VIEW_PAY] = view_pay,           [VIEW_COMMISSION] = view_commission,
+	[VIEW_ORDER] = view_order,       [VIEW_SHARDS] = view_shards,
+	[VIEW_REFUSALS] = view_refusals, [VIEW_REFUSED] = view_refused,
 };
 
 /* Redis gave no answer, or one that is none. */
@@ -186,6 +187,7 @@ static bool run_view(struct api *api, const struct route *route, struct web_answ
 	struct view v = { .route = route,
 		          .reader = api->reader,
 		          .catalog = &api->catalog,
+		          .refused = api->refused,
 		          .arena = &api->arena,
 		          .json = json_to(answer->body) };
 	struct rc rc;
@@ -200,8 +202,8 @@ static bool run_view(struct api *api, const struct route *route, struct web_answ
 		put_away(api, answer, rc);
 		return false;
 	}
-	/* The index asks nobody. */
-	if (route->view != VIEW_INDEX)
+	/* The others do not ask Redis. */
+	if (route->view != VIEW_INDEX && route->view < VIEW_REFUSALS)
 		api->away_ms = 0;
 	if (v.problem.status) {
 		put_problem(api, answer, &v.problem);

@@ -107,6 +107,8 @@ static struct rc serve(struct dashboard *d, const struct config *config)
 	d->api.reader = redis_reader_new(&d->redis_options);
 	if (config->dashboard_kafka)
 		TRY(watch_new(config, &d->api.watch));
+	if (config->dashboard_kafka && d->api.token.ptr)
+		TRY(refused_new(config, &d->api.refused));
 	TRY(web_server_new(&wanted, &d->server));
 	log_info("started", LOG_TEXT("version", TALLY_VERSION), LOG_INT("pid", getpid()), LOG_END);
 	log_info("http_listening", LOG_TEXT("host", host),
@@ -131,6 +133,7 @@ static struct rc run(const struct config *config)
 	rc = serve(&d, config);
 	web_server_free(d.server);
 	watch_free(d.api.watch);
+	refused_free(d.api.refused);
 	redis_reader_free(d.api.reader);
 	catalog_release(&d.api.catalog);
 	memo_release(&d.api.memo);

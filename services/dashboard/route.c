@@ -10,6 +10,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/timestamp.h"
+#include "common/codec/reason.h"
 #include "common/domain/measure.h"
 
 #define PARTS_MOST 8
@@ -35,6 +36,8 @@ static const struct row {
 	{ "commissions/{id}", VIEW_COMMISSION, false },
 	{ "orders/{id}", VIEW_ORDER, false },
 	{ "shards", VIEW_SHARDS, false },
+	{ "refusals", VIEW_REFUSALS, false },
+	{ "refusals/{id}/{reason}", VIEW_REFUSED, false },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -239,6 +242,12 @@ static bool take_part(struct str word, struct str raw, struct arena *arena, stru
 	}
 	if (str_eq(word, STR("{period}")) || str_eq(word, STR("{month}")))
 		return take_period(word, text, arena, route, problem);
+	if (str_eq(word, STR("{reason}"))) {
+		route->reason = text;
+		return reason_find(text) != REASON_NONE ||
+		       bad_part(problem, arena, text,
+		                "there is no such reason; see docs/ERRORS.md");
+	}
 	if (!str_eq(word, STR("{measure}")))
 		return take_kind(word, text, arena, route, problem);
 	route->measure = text;

@@ -32,11 +32,13 @@ enum view_kind {
 	VIEW_COMMISSION,
 	VIEW_ORDER,
 	VIEW_SHARDS,
+	VIEW_REFUSALS,
+	VIEW_REFUSED,
 };
 
 struct route {
 	enum view_kind view;
-	struct str kind, id, measure;
+	struct str kind, id, measure, reason;
 	struct str period; /* as written; its kind and first day: */
 	enum period_kind period_kind;
 	int32_t first_day;

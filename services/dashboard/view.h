@@ -14,6 +14,7 @@
 #include "common/adapters/redis_reader.h"
 #include "common/host/json.h"
 #include "services/dashboard/catalog.h"
+#include "services/dashboard/refused.h"
 #include "services/dashboard/route.h"
 #include "services/dashboard/watch.h"
 
@@ -23,6 +24,7 @@ struct view {
 	const struct catalog *catalog;
 	const struct watch_state *watch; /* NULL: Kafka is not asked */
 	struct arena *arena;
+	struct refused *refused; /* NULL: refused records are not shown */
 	struct json json;
 	struct problem problem;
 	const struct redis_answer *answers; /* of the last round */
@@ -64,6 +66,7 @@ int64_t freshness_watermark(const struct view *, unsigned first);
 
 typedef struct rc view_fn(struct view *);
 view_fn view_figures, view_days, view_scopes, view_board, view_tree, view_members, view_pay,
-	view_commission, view_order, view_shards, view_freshness, view_live;
+	view_commission, view_order, view_shards, view_refusals, view_refused, view_freshness,
+	view_live;
 
 #endif

@@ -380,6 +380,10 @@ def must_refuse(dashboard: Dashboard) -> None:
                  f"{api}/pay/P0001/{MONTH}?count=999999999999999999999",
                  f"{api}/orders/{'x' * 129}"):
         dashboard.problem(path, 400)
+    dashboard.problem(f"{api}/refusals", 403)
+    dashboard.problem(f"{api}/refusals/orders/bad_money", 403)
+    dashboard.problem(f"{api}/refusals/orders/no-such", 400)
+    dashboard.problem(f"{api}/refusals/planet/bad_money", 404)
     dashboard.problem("/", 405, "POST")
     dashboard.problem("/", 405, "OPTIONS", Origin="http://evil.example")
     dashboard.problem(f"{api}/live", 421, Host="evil.example")

@@ -13,6 +13,7 @@ docs/dashboard.png anew.
 """
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from datetime import date, timedelta
@@ -25,7 +26,7 @@ from rig import ROOT, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must
 from rig.workers import Fleet, tallyctl
-from test_dashboard import Dashboard
+from test_dashboard import TOKEN, Dashboard
 
 ORDERS, SEED = 3000, 7
 BACKLOG = 9300           # events that are there when the page is opened; the rest comes live
@@ -440,6 +441,38 @@ def must_tell_of_a_dead_worker(reader: Reader, company: Company, fleet: Fleet) -
     must_come_to(reader, company)
 
 
+def must_show_refusals(browser: Browser, company: Company, stage: Stage, pictures: Path) -> None:
+    """Behind a token: dead letters by reason, and one with its failing field marked."""
+    file = stage.folder / "token"
+    file.write_text(TOKEN)
+    dashboard = Dashboard(company.place, stage.logs, 2, **{
+        "dashboard.kafka": "yes", "http.token.file": str(file)}).start().ready()
+    reader = Reader(browser, dashboard, pictures)
+    browser.open(reader.base + "#/shards")
+    for token in ("wrong-wrong-wrong-wrong", TOKEN):
+        browser.until(lambda: browser.run("return !document.getElementById('ask').hidden"),
+                      "nobody asks for the token")
+        browser.type("//input[@id = 'token']", token + ENTER)
+    browser.sees("Operation", "Refused records")
+    browser.complaints()  # the refused tokens
+    browser.click("Refused records")
+    listed = json.loads(tallyctl(company.place, "dlq", "list", "--topic", "orders",
+                                 "--json").stdout)["topics"][0]
+    browser.sees("orders.dlq", *(one["reason"] for one in listed["reasons"]))
+    reader.look("refusals")
+    reason = next(one["reason"] for one in listed["reasons"] if one["reason"] == "bad_money")
+    record = json.loads(tallyctl(company.place, "dlq", "show", "--topic", "orders", "--reason",
+                                 reason, "--json").stdout)["records"][0]
+    browser.click(reason)
+    browser.sees(f"orders: {reason}", record["key"])
+    browser.click_at("//summary")
+    browser.sees("Failing field", record["path"])
+    mark = browser.run("return document.querySelector('mark').innerText")
+    must(json.loads(mark) == json.loads(record["field"]), f"marked is {mark}, not {record}")
+    reader.look("refused")
+    must(dashboard.drain() == 0, "drained")
+
+
 def must_tell_who_is_away(reader: Reader, stage: Stage) -> None:
     """Redis, then the dashboard itself: what was read last stays, with words since when."""
     assert stage.redis
@@ -497,6 +530,7 @@ def test() -> None:
                 must_find(reader)
                 must_speak_chinese(reader)
                 must_work_by_keyboard(reader)
+                must_show_refusals(browser, company, stage, pictures)
                 stage.say("every view is there, in both languages, without a mouse, on a phone")
                 must_be_live(reader, company, stage)
                 fleet.settle()

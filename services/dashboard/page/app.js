@@ -12,7 +12,7 @@ const SEARCH = { payee: "person", order: "order", commission_id: "commission", t
 	channel: "scope/channel", project: "scope/project", product: "scope/product" };
 const VIEWS = { "": views.overview, tree: views.tree, board: views.board, list: views.list,
 	scope: views.scope, members: views.members, person: views.person, order: views.order,
-	commission: views.commission, shards: views.shards };
+	commission: views.commission, shards: views.shards, refusals: views.refusals };
 const READ_MS = 5000; // at most so often while events come
 
 const SHORT_MS = 3000; // a stream that is cut and opened again is not worth a word

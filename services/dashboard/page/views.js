@@ -56,10 +56,10 @@ function months(period, to) {
 			node("a", { href: to(month) }, at ? `${month} \u203a` : `\u2039 ${month}`))) : null;
 }
 
-// columns: [{ head, cell(row), number, time }]; without heads no row of heads
+// columns: [{ head, cell(row), number, time, words }]; without heads no row of heads
 function table(caption, columns, rows) {
 	const cells = (row) => columns.map((column, at) => node(at === 0 ? "th" : "td",
-		{ class: column.number ? "n" : column.time ? "t" : null, scope: at === 0 ? "row" : null },
+		{ class: column.number ? "n" : column.time ? "t" : column.words ? "words" : null, scope: at === 0 ? "row" : null },
 		column.cell(row)));
 	return node("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
 		node("table", {}, node("caption", {}, caption),
@@ -413,9 +413,83 @@ export async function shards() {
 		{ head: word("owner"), time: true, cell: (row) => row.owner ?? "\u2013" }].filter(Boolean);
 	return [title(word("shards")),
 		answer.kafka === null ? node("p", {}, word("lagElsewhere")) : null,
+		answer.kafka ? node("p", {}, link(word("refusals"), "refusals")) : null,
 		answer.kafka?.trouble ? node("p", { class: "warn" }, word("kafkaAway",
 			f.instant(answer.kafka.since), answer.kafka.trouble)) : null,
 		answer.workers.map((worker) => [node("h2", {}, `${worker.worker} (${worker.topic})`),
 			...(asked ? facts(worker) : []), table(worker.worker, columns, worker.shards)]),
 		asof(answer)].flat(2);
+}
+
+// Asked until Kafka's answer is there.
+async function found(where) {
+	for (let tries = 0; tries < 60; tries++) {
+		const answer = await ask(where);
+		if (!answer.pending)
+			return answer.found;
+		await new Promise((done) => setTimeout(done, 600));
+	}
+	throw new Error(word("kafkaSlow"));
+}
+
+const inputOf = (topic) => topic.replace(/\.dlq$/, "").split(".").at(-1);
+
+export async function refusals(topic, reason) {
+	if (topic)
+		return refused(topic, reason);
+	const { topics } = await found("refusals");
+	return [title(word("refusals")), node("p", {}, word("redriveElsewhere")),
+		topics.map((one) => [node("h2", {}, one.topic), one.reasons.length ? table(
+			word("inAll", f.count(one.open)), [
+				{ head: word("reason"), cell: (row) => link(row.reason, "refusals",
+					inputOf(one.topic), row.reason) },
+				{ head: word("open_"), number: true, cell: (row) => f.count(row.open) },
+				{ head: word("redriven"), number: true, cell: (row) => f.count(row.redriven) },
+				{ head: word("quarantined"), number: true, cell: (row) =>
+					f.count(row.quarantined) },
+				{ head: word("last"), time: true, cell: (row) => f.instant(row.last) },
+				{ head: word("means"), words: true, cell: (row) => row.means },
+				{ head: word("heals"), words: true, cell: (row) => row.heals_after ?? "\u2013" }],
+			one.reasons) : node("p", {}, word("noRefusals"))])].flat(2);
+}
+
+// The value with the failing field marked, laid out; where that does not say the same as what was
+// sent (large numbers, a key twice), what was sent follows. What is no JSON is shown as it is.
+function marked(record) {
+	const FIELD = "\u0001field\u0001";
+	const sent = record.value ?? record.value_escaped ?? "";
+	let text = sent, at = null, same = true;
+	try {
+		const whole = { value: JSON.parse(text) };
+		same = JSON.stringify(whole.value) === sent;
+		const names = (record.path ?? "").split("/").slice(1)
+			.map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
+		const parent = ["value", ...names].slice(0, -1).reduce((one, name) => one?.[name], whole);
+		const name = names.at(-1) ?? "value";
+		if (parent && typeof parent === "object" && name in parent) {
+			at = JSON.stringify(parent[name], null, 2);
+			parent[name] = FIELD;
+		}
+		text = JSON.stringify(whole.value, null, 2);
+	} catch {
+		at = null;
+	}
+	const [before, after] = text.split(JSON.stringify(FIELD));
+	return [node("pre", {}, before, at === null || after === undefined ? null
+		: [node("mark", {}, at), after]), same ? null : [node("p", {}, word("asSent")),
+		node("pre", {}, sent)]].flat();
+}
+
+async function refused(topic, reason) {
+	const { records } = await found(path("refusals", topic, reason));
+	return [title(`${topic}: ${reason}`), node("p", {}, link(word("earlier"), "refusals")),
+		records.length ? null : node("p", {}, word("noRefusals")),
+		records.map((record) => node("details", { "data-key": `${record.partition}/${record.offset}` },
+			node("summary", {}, node("span", {}, f.instant(record.refused)),
+				node("span", {}, record.key ?? ""), node("span", { class: "n" }, record.path || "/")),
+			node("p", {}, record.means), node("p", { class: "facts" }, [
+				["failingField", record.path || "/"],
+				["cause", `${record.source_topic}/${record.source_partition}/${record.source_offset}`],
+				["replays", f.count(record.replays)]].map(([name, value]) =>
+				node("span", {}, `${word(name)} `, node("b", {}, value)))), marked(record)))].flat();
 }
