@@ -7,8 +7,8 @@ DOCS_BIN ?= build/$(PRESET)/bin
 SIM = build/dev/tests/sim/sim_sim
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down test image exact faults strain fuzz bench fmt tidy docs clean
-.PHONY: sim sim-long sim-build
+.PHONY: help setup build up demo down test image exact faults fuzz bench fmt tidy docs clean
+.PHONY: sim sim-long sim-build strain soak valgrind
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -39,6 +39,16 @@ faults: ## kill, stop, roll back and restart everything under load
 
 strain: ## too much, too slow, too lopsided: each exact, and the figures (STRAIN=name,...)
 	@TALLY_TEST_FILTER=faults/strain tests/run.sh faults
+
+soak: setup ## TIME seconds (1800) at 1,000 events/s: memory is flat, Redis has documented keys only
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release -j $(JOBS) >/dev/null
+	@SOAK_SECONDS=$(or $(TIME),1800) tests/faults/soak.py
+
+valgrind: setup ## memcheck of the workers on a small stream (needs valgrind)
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release -j $(JOBS) >/dev/null
+	@tests/faults/memcheck.py
 
 sim: ## the simulation; SEED=n replays one run with its trace (APP=orders, FAULT=zombie CALL=7)
 ifdef SEED

@@ -54,12 +54,13 @@ class Worker:
         self.log = logs / f"{name}-{number}.log"
         self.environment: dict[str, str] = {}  # of its own, from the next start on
         self.programs: Path | None = None      # another build's folder, from the next start on
+        self.under: list[str] = []             # a program that runs it, with its options
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
     def start(self) -> "Worker":
         name = f"tally-{self.name}"
-        words = [str(self.programs / name) if self.programs else program(name)]
+        words = [*self.under, str(self.programs / name) if self.programs else program(name)]
         for key, value in self.settings.items():
             words += ["--set", f"{key}={value}"]
         self.log.parent.mkdir(parents=True, exist_ok=True)
