@@ -93,7 +93,7 @@ def check_completion(folder: Path) -> None:
     offers("tallyctl ", *firsts)
     offers("tallyctl dl", "dlq")
     offers("tallyctl dlq ", *(one.split()[1] for one in commands() if one.startswith("dlq ")))
-    offers("tallyctl --log-level debug to", "topics")
+    offers("tallyctl --log-level debug topi", "topics")
     offers("tallyctl lag --w", "--wait", "--worker")
     offers("tallyctl lag --worker ", *WORKERS)
     offers("tallyctl --log-format = j", "json")

@@ -3,10 +3,10 @@
 """deploy/prometheus and deploy/grafana against promtool and a real Prometheus on real workers.
 
 promtool takes the files, and its tests of the alerts pass; each alert that is taken away, comes too
-early or never ends is seen by them. Then a Prometheus with these files looks at three workers that
-count some orders and refuse a record: every target is up, every metric of docs/METRICS.md is there,
-the alert on the refused record fires, alone, and each panel of the dashboards gets an answer
-(dashboards.py).
+early or never ends is seen by them. Then a Prometheus with these files looks at tally-dashboard and
+three workers that count some orders and refuse a record: every target is up, every metric of
+docs/METRICS.md is there, the alert on the refused record fires, alone, and each panel of the
+dashboards gets an answer (dashboards.py).
 """
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rig import ROOT, Place, free_port
 from rig.prometheus import DEPLOY, Prometheus, promtool
 from rig.redis import Redis
 from rig.stage import Stage, main, must
-from rig.workers import Fleet, tallyctl
+from rig.workers import Fleet, Worker, tallyctl
 
 METRIC = re.compile(r"^\| `(tallyworks_\w+)` \| (\w+) \|", re.M)
 NEVER, ALWAYS = "vector(1) > 1", "vector(1)"
@@ -140,14 +140,16 @@ def test() -> None:
         place = ctl.prepare(stage)
         must_name_all_workers(ctl.answer(place, "describe")["workers"])
         fleet = Fleet(place, stage.logs, settings={**ctl.SOON, "statistics.interval.ms": "500"})
-        for worker in fleet.members:
-            worker.settings["http.address"] = f"127.0.0.1:{free_port()}"
-        targets = [worker.settings["http.address"] for worker in fleet.members]
+        page = Worker("dashboard", 1, place, stage.logs)
+        for one in (page, *fleet.members):
+            one.settings["http.address"] = f"127.0.0.1:{free_port()}"
+        targets = [one.settings["http.address"] for one in (page, *fleet.members)]
         keep_boards(stage, place)
         lines = [{"product_id": "s-1", "quantity": 2, "unit_price": 500}]
         ctl.send(place, [ctl.created("o-1", "p-1", 1000, lines=lines),
                          ctl.paid("o-1", "a", 300)])
         with fleet, Prometheus(stage.folder / "prometheus", targets) as prometheus:
+            page.start()
             ctl.settle(place)
             must_see_all(prometheus, len(targets))
             stage.say("every documented metric is there")
@@ -155,6 +157,7 @@ def test() -> None:
             must_alert(prometheus)
             stage.say("the refused record is told")
             must_show_all(stage, place, prometheus)
+            page.drain()
 
 
 if __name__ == "__main__":

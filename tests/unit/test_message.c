@@ -182,7 +182,12 @@ static void a_trace_is_taken_from_the_header(void **state)
 static void a_trace_of_another_form_is_none(void **state)
 {
 	static const char *const wrong[] = {
-		"", "00", "00-1-2-01", "01" TRACE, TRACE "-", TRACE "-x",
+		"",
+		"00",
+		"00-1-2-01",
+		"01" TRACE,
+		TRACE "-",
+		TRACE "-x",
 		"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
 		"00-4bf92f3577b34da6a3ce929d0e0e473\n-00f067aa0ba902b7-01",
 		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
