@@ -176,6 +176,22 @@ static void print_worker(const struct worker *worker, struct buf *out)
 	buf_put_lit(out, ".SH SEE ALSO\n.BR tallyctl (1),\n.BR tallyworks.conf (5)\n");
 }
 
+/* ---- tally-dashboard.1 ---------------------------------------------------------- */
+
+static void print_dashboard(struct buf *out)
+{
+	put_head(out, "TALLY-DASHBOARD", '1', "tally-dashboard",
+	         "the page and the JSON API of Tallyworks");
+	buf_put_lit(out, ".SH SYNOPSIS\n.B tally\\-dashboard\n.RI [ FLAG ]...\n"
+	                 ".SH DESCRIPTION\nServes a page and a JSON API over the figures that the "
+	                 "workers keep in Redis, at http.address. It writes nothing. Any address "
+	                 "but loopback needs http.token.file.\n.SH FLAGS\n");
+	put_flags(out, command_line_flags);
+	put_configuration(out);
+	put_exits(out);
+	buf_put_lit(out, ".SH SEE ALSO\n.BR tallyctl (1),\n.BR tallyworks.conf (5)\n");
+}
+
 /* ---- tallyworks.conf.5 ---------------------------------------------------------- */
 
 static void put_option(const struct option *option, struct buf *range, struct buf *out)
@@ -231,6 +247,8 @@ bool manual_print(const char *name, struct buf *out)
 	}
 	if (strcmp(name, "tallyctl.1") == 0)
 		print_tallyctl(out);
+	else if (strcmp(name, "tally-dashboard.1") == 0)
+		print_dashboard(out);
 	else if (strcmp(name, "tallyworks.conf.5") == 0)
 		print_configuration(out);
 	else if (strcmp(name, "tallyworks.bash") == 0)

@@ -52,7 +52,8 @@ def page(path: Path) -> str:
 
 def check_pages(folder: Path) -> None:
     found = sorted(path.name for path in folder.rglob("*.[15]"))
-    wanted = ["tallyctl.1", "tallyworks.conf.5", *(f"tally-{worker}.1" for worker in WORKERS)]
+    wanted = ["tallyctl.1", "tallyworks.conf.5",
+              *(f"tally-{name}.1" for name in ("dashboard", *WORKERS))]
     must(found == sorted(wanted), f"man pages: {found}")
     text = page(folder / "man1/tallyctl.1")
     options = {"--" + name.replace(".", "-") for name in re.findall(
@@ -65,7 +66,7 @@ def check_pages(folder: Path) -> None:
         have = set(re.findall(r"^ +(--[a-z-]+)", section[0], re.M))
         own = flags(program("tallyctl"), *command.split()) - flags(program("tallyctl"))
         must(have == own, f"tallyctl(1), {command}: {have}, not {own}")
-    for worker in WORKERS:
+    for worker in ("dashboard", *WORKERS):
         text = page(folder / f"man1/tally-{worker}.1")
         missing = flags(program(f"tally-{worker}")) - options - set(
             re.findall(r"^ +(--[a-z-]+)", text, re.M))
