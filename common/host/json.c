@@ -5,6 +5,8 @@
  */
 #include "common/host/json.h"
 
+#include "common/base/timestamp.h"
+
 struct json json_to(struct buf *out)
 {
 	return (struct json){ .out = out };
@@ -64,4 +66,11 @@ void json_null(struct json *j)
 {
 	begin_value(j);
 	buf_put_lit(j->out, "null");
+}
+
+void json_put_time(struct json *j, const char *name, int64_t at_ms)
+{
+	char text[24];
+
+	json_put_str(j, name, str_of(text, timestamp_format(at_ms, text)));
 }

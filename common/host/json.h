@@ -26,6 +26,8 @@ void json_str(struct json *, struct str);
 void json_i64(struct json *, int64_t);
 void json_bool(struct json *, bool);
 void json_null(struct json *);
+/* An instant in ms since 1970, as RFC 3339 in UTC. */
+void json_put_time(struct json *, const char *name, int64_t at_ms);
 
 /* Name and value at once. */
 static inline void json_put_str(struct json *j, const char *name, struct str value)

@@ -102,16 +102,14 @@ static void listing_text(const struct listing *l, struct buf *out)
 
 static void tally_json(const struct tally *tally, struct json *j)
 {
-	char text[24];
-
 	json_put_i64(j, "open", tally->open);
 	json_put_i64(j, "redriven", tally->redriven);
 	json_put_i64(j, "quarantined", tally->quarantined);
 	json_put_i64(j, "cut", tally->cut);
 	if (is_empty(tally))
 		return;
-	json_put_str(j, "first", str_of(text, timestamp_format(tally->first_ms, text)));
-	json_put_str(j, "last", str_of(text, timestamp_format(tally->last_ms, text)));
+	json_put_time(j, "first", tally->first_ms);
+	json_put_time(j, "last", tally->last_ms);
 }
 
 static void listing_json(const struct listing *l, struct json *j)

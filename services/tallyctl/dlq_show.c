@@ -148,13 +148,11 @@ static void refusal_json(struct showing *s, const struct dead_letter *letter)
 
 static void json(struct showing *s, const struct dlq_entry *entry, const struct dead_letter *letter)
 {
-	char when[24];
-
 	json_open(&s->j, '{');
 	json_put_text(&s->j, "topic", s->dlq->topic);
 	json_put_i64(&s->j, "partition", s->partition);
 	json_put_i64(&s->j, "offset", letter->offset);
-	json_put_str(&s->j, "refused", str_of(when, timestamp_format(letter->time_ms, when)));
+	json_put_time(&s->j, "refused", letter->time_ms);
 	json_put_bool(&s->j, "redriven", entry->redriven);
 	json_put_bool(&s->j, "cut", entry->cut);
 	if (letter->topic.ptr)

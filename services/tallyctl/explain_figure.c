@@ -343,12 +343,10 @@ static struct rc explain_scope(struct explain *x, struct str key, struct scope s
 
 static void line_json(const struct line *line, struct json *j)
 {
-	char time[24];
-
 	json_put_str(j, "order_id", line->order_id);
 	json_put_str(j, "type", line->type);
 	json_put_str(j, "cause", line->cause);
-	json_put_str(j, "time", str_of(time, timestamp_format(line->time_ms, time)));
+	json_put_time(j, "time", line->time_ms);
 	json_put_i64(j, "basis", line->basis_minor);
 	json_put_i64(j, "rate_ppm", line->rate_ppm);
 	json_put_i64(j, "amount", line->amount_minor);

@@ -163,10 +163,12 @@ static struct rc find_spots(struct finding *f)
 		                      .partition = f->partition,
 		                      .key = event_time };
 	struct log_span span = f->log;
+	int64_t since_ms = f->spots[0].time_ms - LIMIT_TIME_AHEAD_MS;
 
 	/* No event is later than a day after its record. */
-	TRY(kafka_cluster_offset_at(by_time.cluster, by_time.topic, f->partition,
-	                            f->spots[0].time_ms - LIMIT_TIME_AHEAD_MS, &span.start));
+	if (since_ms > 0)
+		TRY(kafka_cluster_offset_at(by_time.cluster, by_time.topic, f->partition, since_ms,
+		                            &span.start));
 	for (unsigned i = 0; i < f->spot_count; i++) {
 		TRY(log_search_first(&by_time, span, f->spots[i].time_ms, &f->spots[i].offset));
 		span.start = f->spots[i].offset;

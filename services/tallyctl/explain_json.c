@@ -2,18 +2,14 @@
 /*
  * The object of docs/EXPLAIN.md: names are stable, amounts are integers of minor units.
  */
-#include "common/base/timestamp.h"
 #include "services/tallyctl/explain.h"
 
 static void put_time(struct json *j, const char *name, bool has, int64_t at_ms)
 {
-	char text[24];
-
-	json_name(j, name);
 	if (has)
-		json_str(j, str_of(text, timestamp_format(at_ms, text)));
+		json_put_time(j, name, at_ms);
 	else
-		json_null(j);
+		json_put_str(j, name, str_of(NULL, 0));
 }
 
 static void put_event(struct json *j, const struct story *story, const struct told_event *e)

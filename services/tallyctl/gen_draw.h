@@ -9,23 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/splitmix.h"
+
 struct draw {
 	uint64_t state;
 };
 
-static inline uint64_t draw_next(struct draw *d)
-{
-	uint64_t x = d->state += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
 /* low to high, both included. */
 static inline int64_t draw_between(struct draw *d, int64_t low, int64_t high)
 {
-	return low + (int64_t)((draw_next(d) >> 1) % ((uint64_t)(high - low) + 1));
+	return low + (int64_t)((splitmix_next(&d->state) >> 1) % ((uint64_t)(high - low) + 1));
 }
 
 /* 0 to count - 1. */

@@ -101,15 +101,16 @@ static void paint(struct top *t)
 static void say_trouble(struct top *t, struct buf *out)
 {
 	struct json j = json_to(out);
+	int64_t now_ms = t->clock.wall_ms(t->clock.self);
 	char time[24];
 
-	timestamp_format(t->clock.wall_ms(t->clock.self), time);
 	if (!t->invocation->json) {
+		timestamp_format(now_ms, time);
 		buf_printf(out, "\n%.10s %.8s UTC: %s; trying again\n", time, time + 11, rc_text());
 		return;
 	}
 	json_open(&j, '{');
-	json_put_str(&j, "time", str_of(time, sizeof(time)));
+	json_put_time(&j, "time", now_ms);
 	json_put_text(&j, "error", rc_text());
 	json_close(&j, '}');
 	buf_put_char(out, '\n');

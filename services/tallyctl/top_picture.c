@@ -321,10 +321,9 @@ static void put_shard(struct json *j, const struct top_shard *s)
 void top_json(const struct top_picture *p, struct buf *out)
 {
 	struct json j = json_to(out);
-	char time[24];
 
 	json_open(&j, '{');
-	json_put_str(&j, "time", str_of(time, timestamp_format(p->wall_ms, time)));
+	json_put_time(&j, "time", p->wall_ms);
 	json_name(&j, "workers");
 	json_open(&j, '[');
 	for (unsigned i = 0; i < p->worker_count; i++)

@@ -277,7 +277,7 @@ struct sim_world *sim_world_new(const struct sim_app *app, const struct sim_opti
 	w->dice = (struct dice){ options->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
 	arena_init(&w->memory, 65536);
 	memory_clock_init(&w->clock, WALL_START_MS);
-	memory_schedule_init(&w->schedule, &w->clock, dice_next(&w->dice), options->direct);
+	memory_schedule_init(&w->schedule, &w->clock, splitmix_next(&w->dice.state), options->direct);
 	w->schedule.quiet = !options->faults;
 	w->schedule.trace = options->trace;
 	w->schedule.trace_to = options->trace_to;

@@ -10,28 +10,12 @@
 #include "common/base/timestamp.h"
 #include "services/tallyctl/dlq_redrive.h"
 #include "services/workers.h"
-#include "tests/unit/testing.h"
+#include "tests/unit/with_arena.h"
 
 #define VALUE                                                                     \
 	"{\"specversion\":\"1.0\",\"id\":\"e\",\"source\":\"/s\",\"type\":"       \
 	"\"order.cancelled\",\"subject\":\"o-1\",\"data\":{\"order_id\":\"o-1\"," \
 	"\"lines\":[{\"quantity\":\"2\"}]}}"
-
-static struct arena arena;
-
-static int begin(void **state)
-{
-	(void)state;
-	arena_init(&arena, 4096);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	arena_release(&arena);
-	return 0;
-}
 
 #define HEADER(name, value)                     \
 	{                                       \
@@ -319,8 +303,6 @@ static void nonsense_is_wrong_use(void **state)
 		assert_non_null(strstr(rc_text(), bad[i][1]));
 	}
 }
-
-#define WITH_ARENA(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 static const struct CMUnitTest tests[] = {
 	WITH_ARENA(a_copy_is_read_whole),

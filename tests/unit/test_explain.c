@@ -9,23 +9,7 @@
 
 #include "common/domain/money.h"
 #include "services/workers.h"
-#include "tests/unit/testing.h"
-
-static struct arena arena;
-
-static int begin(void **state)
-{
-	(void)state;
-	arena_init(&arena, 4096);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	arena_release(&arena);
-	return 0;
-}
+#include "tests/unit/with_arena.h"
 
 static void is(struct str text, const char *wanted)
 {
@@ -175,8 +159,6 @@ static void the_object_has_the_same_numbers(void **state)
 	assert_true(yyjson_is_null(yyjson_obj_get(object, "message")));
 	yyjson_doc_free(doc);
 }
-
-#define WITH_ARENA(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 static const struct CMUnitTest tests[] = {
 	WITH_ARENA(amounts_have_the_decimals_of_their_currency),

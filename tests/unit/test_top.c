@@ -8,11 +8,10 @@
 #include <string.h>
 
 #include "services/workers.h"
-#include "tests/unit/testing.h"
+#include "tests/unit/with_arena.h"
 
 #define SHARDS 3
 
-static struct arena arena;
 static struct fleet fleet;
 static struct progress_row rows[2][SHARDS];
 static int64_t moved_ms[SHARDS];
@@ -35,8 +34,6 @@ static struct progress_row row(int32_t partition, int64_t r, int64_t k, int64_t 
 /* Two looks, two seconds apart: 100 records came and 300 were folded in each shard. */
 static int begin(void **state)
 {
-	(void)state;
-	arena_init(&arena, 4096);
 	fleet = (struct fleet){ .worker = worker_find(STR("orders")),
 		                .topic = "orders",
 		                .partitions = SHARDS };
@@ -51,14 +48,7 @@ static int begin(void **state)
 			                      .progress = { .rows = rows[i], .count = SHARDS },
 			                      .members = { 2 },
 			                      .moved_ms = moved_ms };
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	arena_release(&arena);
-	return 0;
+	return arena_begin(state);
 }
 
 static struct top_picture painted(bool with_before)
@@ -211,16 +201,16 @@ static void the_urgent_ones_come_first(void **state)
 	assert_non_null(strstr(text.ptr, "3 more shards"));
 }
 
-#define WITH_ARENA(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define WITH_LOOKS(name) cmocka_unit_test_setup_teardown(name, begin, arena_end)
 
 static const struct CMUnitTest tests[] = {
-	WITH_ARENA(rates_and_lags_are_those_of_two_looks),
-	WITH_ARENA(a_lag_that_grows_never_clears),
-	WITH_ARENA(one_look_knows_no_rates),
-	WITH_ARENA(a_shard_that_works_is_fine),
-	WITH_ARENA(what_a_worker_refuses_is_trouble),
-	WITH_ARENA(what_holds_a_shard_up_is_said),
-	WITH_ARENA(the_urgent_ones_come_first),
+	WITH_LOOKS(rates_and_lags_are_those_of_two_looks),
+	WITH_LOOKS(a_lag_that_grows_never_clears),
+	WITH_LOOKS(one_look_knows_no_rates),
+	WITH_LOOKS(a_shard_that_works_is_fine),
+	WITH_LOOKS(what_a_worker_refuses_is_trouble),
+	WITH_LOOKS(what_holds_a_shard_up_is_said),
+	WITH_LOOKS(the_urgent_ones_come_first),
 };
 
 TESTING_MAIN(tests)
