@@ -87,14 +87,15 @@ ACTIVE = """
 return [...document.querySelectorAll("a[href], button, input, select, summary")].filter((one) =>
 	one.checkVisibility() && !one.disabled).length;
 """
+# By what they are: a view that is read again meanwhile is made of other nodes.
 LISTEN = """
 window.reached = new Set();
 document.activeElement?.blur();
-addEventListener("focusin", (event) => window.reached.add(event.target));
+addEventListener("focusin", (event) => window.reached.add(event.target.outerHTML));
 """
 REACHED = """
 return [...document.querySelectorAll("a[href], button, input, select, summary")].filter((one) =>
-	one.checkVisibility() && !one.disabled && !window.reached.has(one))
+	one.checkVisibility() && !one.disabled && !window.reached.has(one.outerHTML))
 	.map((one) => one.outerHTML.slice(0, 120));
 """
 LOADED = """
