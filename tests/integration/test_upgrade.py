@@ -27,7 +27,7 @@ from test_add_a_worker import blocks_of, copy_tree
 
 PAGE = "docs/CHANGE-AN-ENTITY.md"
 CHANGE = re.compile(r"^In `([^`]+)`, (below|instead of) `([^`]+)`, (?:add|write)$")
-EVENTS, RATE = 16000, 400
+EVENTS, RATE = 24000, 150  # the rate lasts for two minutes, however slow the steps are
 STEP_EVENTS = 20  # that are folded between two steps, at least
 
 
