@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A long time at a steady rate: memory stays flat, Redis gets no key beyond the documented ones.
 
-Every process is weighed every few seconds. After a warm-up, in which caches fill, a straight line is
-laid through each worker's samples; what it grows by until the end must be less than what its shards
+Every process is weighed every few seconds. After a warm-up, in which caches fill, a straight line
+is laid through each worker's samples; what it grows by until the end must be less than what its shards
 note of new entities (docs: LIMIT_SEEN_ENTITIES) and some slack. At the end all is compared with the
 independent oracle, and every key of Redis with docs/REDIS.md.
 
@@ -95,7 +95,7 @@ def must_be_flat(stage: Stage, samples: Samples, keys: Counter) -> None:
     for name, all_of_it in samples.items():
         late = [one for one in all_of_it if one[0] >= SECONDS * WARM_UP]
         grown = growth_a_second(late) * (late[-1][0] - late[0][0])
-        stage.say(f"{name}: {late[0][1]:.1f} MB after the warm-up, {late[-1][1]:.1f} MB at the end, "
+        stage.say(f"{name}: {late[0][1]:.1f} MB warmed up, {late[-1][1]:.1f} MB at the end, "
                   f"most {max(mb for _, mb in all_of_it):.1f}; the line rises by {grown:.1f} MB")
         entities = sum(count for kind, count in keys.items()
                        if name in ENTITY and kind.startswith(ENTITY[name]))
