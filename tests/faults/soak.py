@@ -3,9 +3,9 @@
 """A long time at a steady rate: memory stays flat, Redis gets no key beyond the documented ones.
 
 Every process is weighed every few seconds. After a warm-up, in which caches fill, a straight line
-is laid through each worker's samples; what it grows by until the end must be less than what its shards
-note of new entities (docs: LIMIT_SEEN_ENTITIES) and some slack. At the end all is compared with the
-independent oracle, and every key of Redis with docs/REDIS.md.
+is laid through each worker's samples; what it grows by until the end must be less than what its
+shards note of new entities (LIMIT_SEEN_ENTITIES) and some slack. At the end all is compared with
+the independent oracle, and every key of Redis with docs/REDIS.md.
 
 environment: SOAK_SECONDS=1800, SOAK_RATE=1000, TALLY_TEST_KEEP=1
 """
