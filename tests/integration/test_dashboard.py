@@ -412,14 +412,18 @@ def must_measure(dashboard: Dashboard) -> None:
     dashboard.problem("/nothing", 404)
     must(metric(dashboard, refused) == before + 1, "a refusal was not counted")
     must(metric(dashboard, 'tallyworks_link_state{worker="dashboard",link="redis"}') == 1, "Redis")
-    open_before = metric(dashboard, streams)
+    must_become(dashboard, streams, 0)  # those that were closed a moment ago
     stream = Stream(dashboard)
     stream.event("live")
-    deadline = time.monotonic() + WAIT_S
-    while metric(dashboard, streams) != open_before + 1:
-        must(time.monotonic() < deadline, "an open stream is not seen")
-        time.sleep(0.05)
+    must_become(dashboard, streams, 1)
     stream.close()
+
+
+def must_become(dashboard: Dashboard, name: str, value: float) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while (now := metric(dashboard, name)) != value:
+        must(time.monotonic() < deadline, f"{name} stays {now}, not {value}")
+        time.sleep(0.05)
 
 
 def must_stream(dashboard: Dashboard, redis: Redis, prefix: str, books: Books) -> None:
