@@ -22,6 +22,7 @@ failed=0
 skipped=0
 scratch=
 running=
+reports=()
 
 finish() {
 	local status=$?
@@ -40,6 +41,7 @@ finish() {
 		fi
 	fi
 	if [ $status != 0 ] && [ $failed = 0 ]; then failed=1; fi # a build or a start that failed
+	if [ ${#reports[@]} -gt 0 ]; then python3 tests/last_words.py "${reports[@]}" || true; fi
 	if [ $skipped -gt 0 ]; then echo "$skipped skipped"; fi
 	echo "$passed passed, $failed failed"
 	exit $status
@@ -82,6 +84,7 @@ run_levels() {
 	set +m
 	wait $running || status=$?
 	running=
+	if [ -e "$report" ]; then reports+=("$report"); fi
 	count "$report" || [ $status = 0 ] || return $status
 }
 

@@ -6,19 +6,19 @@
 #include "common/adapters/http_server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+
+#include "common/adapters/socket.h"
 
 #define HEADER_BYTES_MOST 8192
 #define BODY_BYTES_MOST 1024
@@ -101,23 +101,6 @@ static void server_free(struct http_server *server)
 	free(server);
 }
 
-static uint16_t port_of(struct evhttp_bound_socket *bound)
-{
-	struct sockaddr_storage address;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len) != 0)
-		return 0;
-	if (address.ss_family == AF_INET6) {
-		memcpy(&v6, &address, sizeof(v6));
-		return ntohs(v6.sin6_port);
-	}
-	memcpy(&v4, &address, sizeof(v4));
-	return ntohs(v4.sin_port);
-}
-
 static struct rc open_server(struct http_server *server, const char *host, uint16_t port)
 {
 	struct evhttp_bound_socket *bound;
@@ -139,7 +122,7 @@ static struct rc open_server(struct http_server *server, const char *host, uint1
 	if (!bound)
 		return rc_fail(RC_UNAVAILABLE, "http.address %s:%u cannot be listened on: %s", host,
 		               (unsigned)port, strerror(errno));
-	server->port = port_of(bound);
+	server->port = socket_port(evhttp_bound_socket_get_fd(bound));
 	return OK;
 }
 

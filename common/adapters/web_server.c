@@ -22,6 +22,7 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
+#include "common/adapters/socket.h"
 #include "common/base/log.h"
 
 #define IDLE_SECONDS 30
@@ -412,23 +413,6 @@ bool web_host_is_loopback(const char *host)
 	return local;
 }
 
-static uint16_t port_of(evutil_socket_t fd)
-{
-	struct sockaddr_storage address;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-		return 0;
-	if (address.ss_family == AF_INET6) {
-		memcpy(&v6, &address, sizeof(v6));
-		return ntohs(v6.sin6_port);
-	}
-	memcpy(&v4, &address, sizeof(v4));
-	return ntohs(v4.sin_port);
-}
-
 static struct rc listen_on(struct web_server *server)
 {
 	const struct web_options *options = &server->options;
@@ -443,7 +427,7 @@ static struct rc listen_on(struct web_server *server)
 	if (!server->listener)
 		return rc_fail(RC_UNAVAILABLE, "http.address %s:%u cannot be listened on: %s",
 		               options->host, (unsigned)options->port, strerror(errno));
-	server->port = port_of(evconnlistener_get_fd(server->listener));
+	server->port = socket_port(evconnlistener_get_fd(server->listener));
 	return OK;
 }
 

@@ -35,6 +35,7 @@
 #define LIMIT_BATCH_PAIRS 8192        /* values that one batch writes, about */
 #define LIMIT_FLUSH_PAIRS 8192        /* values of one flush: Redis works on it for 5 ms */
 #define LIMIT_SUM_ROWS 4096           /* of one shard, added up: then they go out */
+#define LIMIT_SUM_ROWS_FEW 512        /* below it they go out soon */
 #define LIMIT_UNFLUSHED_BYTES 33554432 /* memory of all sealed batches: nothing more is taken */
 #define LIMIT_GATHER_BYTES 2097152    /* memory of the batches that wait for one flush */
 #define LIMIT_BLOCK_BYTES 900000      /* an internal block is cut above it */

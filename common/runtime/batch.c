@@ -257,7 +257,7 @@ void effects_sum(struct effects *e, const struct output *output, struct str key,
 	if (e->event->at.offset < b->sums->told)
 		return;
 	unsigned t = target_of(b, output);
-	sums_add(b->sums, t, output, hash_partition(key, b->setting->targets[t].partitions), row);
+	sums_add(b->sums, t, output, key, b->setting->targets[t].partitions, row);
 }
 
 /* ---- refusals ------------------------------------------------------------ */

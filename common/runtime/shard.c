@@ -156,16 +156,17 @@ void shard_restart(struct shard *s, const char *why, int64_t delay_ms, int64_t n
 
 /* ---- publishing ------------------------------------------------------------ */
 
+/* Few rows go out soon; many are worth waiting for more, unless memory is short. */
 int64_t shard_tell_ms(const struct shard *s)
 {
 	const struct process_options *o = s->setting->options;
+	bool few = s->sums.count < LIMIT_SUM_ROWS_FEW;
 	if (s->sums.count == 0)
 		return INT64_MAX;
 	if (s->setting->draining || s->trial.danger.until || s->sums.count >= LIMIT_SUM_ROWS ||
 	    *s->setting->batches->held_bytes >= LIMIT_UNFLUSHED_BYTES / 4)
 		return 0;
-	return s->sums.told_ms +
-	       (s->sums.count < LIMIT_SUM_ROWS / 8 ? o->tell_interval_ms : o->tell_interval_max_ms);
+	return s->sums.told_ms + (few ? o->tell_interval_ms : o->tell_interval_max_ms);
 }
 
 void shard_seal(struct shard *s, struct batch *b, int64_t now_ms)
@@ -660,9 +661,13 @@ void shard_tick(struct shard *s, int64_t now_ms, int64_t wall_ms, struct shard_u
 
 bool shard_is_quiet(const struct shard *s)
 {
-	return !s->owned ||
-	       (!s->chunk.busy && !s->carried && !s->ready && !s->open && !s->gathering.batches &&
-	        !s->settled && s->sums.count == 0 && !s->flushing && !s->flush_due);
+	if (!s->owned)
+		return true;
+	if (s->chunk.busy || s->carried || s->ready || s->open || s->gathering.batches ||
+	    s->flushing || s->flush_due)
+		return false;
+	/* Below K nothing can be told: the next owner folds it again. */
+	return s->standing.position < s->output_cursor || (!s->settled && s->sums.count == 0);
 }
 
 void shard_status_of(const struct shard *s, struct shard_status *out)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/hash.h"
 #include "common/base/must.h"
 
 #define SUMS_ARENA (64 * 1024)
@@ -59,8 +60,8 @@ static struct sum_list *list_of(struct sums *s, unsigned target)
 	return &s->lists[target];
 }
 
-void sums_add(struct sums *s, unsigned target, const struct output *output, int32_t partition,
-              const void *row)
+void sums_add(struct sums *s, unsigned target, const struct output *output, struct str key,
+              int32_t partitions, const void *row)
 {
 	struct sum_list *list = list_of(s, target);
 	uint64_t hash = output->row_hash(row);
@@ -72,7 +73,7 @@ void sums_add(struct sums *s, unsigned target, const struct output *output, int3
 	}
 	struct sum_row *fresh = arena_alloc(&s->memory, sizeof(*fresh));
 	fresh->next = NULL;
-	fresh->partition = partition;
+	fresh->partition = hash_partition(key, partitions);
 	fresh->row = arena_alloc(&s->memory, output->data->size);
 	record_copy(output->data, row, fresh->row, &s->memory);
 	table_add(&list->rows, hash, fresh);

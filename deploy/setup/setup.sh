@@ -44,6 +44,7 @@ PACKAGES=(
 	"${COMPILE_PACKAGES[@]}"
 	clang-format groff-base python3-jsonschema python3-yaml procps util-linux
 	redis-server redis-tools kcat
+	python3-confluent-kafka # for PUBLISH.md's Python, which a test runs
 	chromium chromium-driver fonts-wqy-microhei # the page is tested in a real browser
 )
 
@@ -412,7 +413,8 @@ part_prometheus() {
 	logged prometheus dpkg-deb -x "$deb" "$dir/root" || die prometheus "dpkg-deb"
 	have=$(dpkg-deb -f "$deb" Version | sed 's/^[0-9]*://; s/[-+~].*//')
 	mkdir -p "$CACHE/prometheus"
-	cp "$dir/root/usr/bin/prometheus" "$dir/root/usr/bin/promtool" "$CACHE/prometheus/"
+	find "$dir/root" -type f '(' -name prometheus -o -name promtool ')' -perm -u+x \
+		-exec cp -t "$CACHE/prometheus" '{}' +
 	rm -rf "$dir"
 	stamp "prometheus-$have"
 	say prometheus "ok ($have, private)"

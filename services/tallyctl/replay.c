@@ -298,16 +298,14 @@ static struct rc check_stops(const struct replaying *r, const struct fleet *flee
 static struct rc run(struct replaying *r)
 {
 	struct invocation *invocation = r->run.invocation;
-	const char *name = invocation_text(invocation, "--worker");
-	const struct worker *only = name ? worker_find(str_from_c(name)) : NULL;
+	const struct worker *only;
 	struct json j = json_to(invocation->out);
 	struct fleet fleets[FLEETS_MOST];
 	unsigned count;
 
 	TRY(invocation_no_words(invocation));
 	TRY(parse_until(r, invocation_text(invocation, "--until")));
-	if (name && !only)
-		return rc_fail(RC_USAGE, "there is no worker %s", name);
+	TRY(invocation_worker(invocation, &only));
 	TRY(session_open(&r->run.session, invocation));
 	TRY(open_scratch(r, invocation_text(invocation, "--prefix")));
 	TRY(session_fleets(&r->run.session, only, fleets, &count));

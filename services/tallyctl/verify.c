@@ -469,16 +469,14 @@ static struct rc verify_fleet(struct verify *v, const struct fleet *fleet, struc
 static struct rc verify(struct verify *v)
 {
 	struct invocation *invocation = v->invocation;
-	const char *name = invocation_text(invocation, "--worker");
-	const struct worker *only = name ? worker_find(str_from_c(name)) : NULL;
+	const struct worker *only;
 	struct json j = json_to(invocation->out);
 	struct fleet fleets[FLEETS_MOST];
 	unsigned count;
 
 	TRY(invocation_no_words(invocation));
 	TRY(invocation_int(invocation, "--max", 0, 1000000, LIST, &v->list_most));
-	if (name && !only)
-		return rc_fail(RC_USAGE, "there is no worker %s", name);
+	TRY(invocation_worker(invocation, &only));
 	v->differences = arena_alloc(invocation->memory,
 	                             (size_t)(v->list_most + 1) * sizeof(*v->differences));
 	TRY(session_open(&v->session, invocation));

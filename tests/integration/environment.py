@@ -82,8 +82,9 @@ def cursor(place: Place, worker: str) -> tuple[str, str]:
     return f"{place.group_prefix}tallyworks-{worker}", place.topic(inputs[worker])
 
 
-def run_all(name: str, cases: Iterable[Callable[[Stage], None]], own_redis: bool = False) -> None:
-    with Stage(name, own_redis=own_redis) as stage:
+def run_all(name: str, cases: Iterable[Callable[[Stage], None]], own_redis: bool = False,
+            own_broker: bool = False) -> None:
+    with Stage(name, own_redis, own_broker) as stage:
         for case in cases:
             stage.say(f"{case.__name__}: {(case.__doc__ or '').splitlines()[0]}")
             case(stage)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -291,58 +290,6 @@ def must_show_shards(dashboard: Dashboard, redis: Redis, prefix: str) -> None:
                  shard["state"] in ("owned", "released") and shard["owner"], f"{shard}")
 
 
-# ---- the page ----
-
-
-def money(minor: int) -> str:
-    sign = "\u2212" if minor < 0 else ""
-    return f"{sign}{abs(minor) // 100:,}.{abs(minor) % 100:02}"
-
-
-def must_show_pages(stage: Stage, dashboard: Dashboard, books: Books) -> None:
-    """Each view of the page, run by node in a small document of the test's own."""
-    if not shutil.which("node"):
-        stage.say("there is no node: the page's views were not run")
-        return
-    day = dashboard.json("live")["day"]["period"]
-    month = day[:7]
-    payee = next(payee for payee, paid in sorted(books.expected.pay) if paid == MONTH)
-    line = dashboard.json("pay", payee, MONTH)["lines"][-1]
-    team = books.people[payee]["team_id"]
-    views = {"#/": money(books.sales("company", "all", day)["collected"]),
-             f"#/tree/{MONTH}": money(books.sales("team", team, MONTH)["collected"]),
-             f"#/members/team/{team}/{MONTH}": payee,
-             f"#/scope/payee/{payee}/{MONTH}": money(
-                 books.sales("payee", payee, MONTH)["commission"]),
-             f"#/list/channel/{MONTH}": "sales",
-             f"#/list/product/{MONTH}": "sales",
-             f"#/list/campaign/{MONTH}": "0",
-             f"#/board/commission/company/all/{MONTH}": "1",
-             f"#/board/collected/company/teams/{month}": "1",
-             f"#/person/{payee}/{MONTH}": money(line["amount"]),
-             f"#/order/{line['order_id']}": line["payee_id"],
-             f"#/commission/{line['commission_id']}": line["cause"],
-             "#/shards": "scoreboard",
-             "#/order/no-such": "No such order"}
-    for language, overview in (("en", "Company"), ("zh", "\u516c\u53f8")):
-        done = subprocess.run(["node", str(Path(__file__).with_name("page.mjs")),
-                               f"http://127.0.0.1:{dashboard.port}", language, *views],
-                              text=True, capture_output=True, timeout=120)
-        must(done.returncode == 0, f"the page in {language}: {done.stderr[-1500:]}")
-        shown = {found["address"]: found for found in json.loads(done.stdout)}
-        for address, wanted in views.items():
-            text = shown[address]["text"]
-            if wanted == "sales":
-                kind = address.split("/")[2]
-                row = dashboard.json("scopes", kind, MONTH)["rows"][0]
-                wanted = row["id"]
-            must(wanted in text and "NaN" not in text, f"{address} ({language}) lacks {wanted}: "
-                 f"{text[:600]}")
-        must(overview in shown["#/"]["title"] and shown["#/shards"]["language"] == language,
-             f"{shown['#/']['title']}")
-        must(line["order_id"] in shown[f"#/person/{payee}/{MONTH}"]["open"], "explanations open")
-
-
 # ---- the protocol ----
 
 
@@ -597,7 +544,6 @@ def test() -> None:
             must_show_shards(dashboard, redis, place.redis_prefix)
             must_rank(dashboard, books, redis, place.redis_prefix)
             stage.say("every view has the oracle's figures")
-            must_show_pages(stage, dashboard, books)
             must_speak_http(dashboard)
             must_refuse(dashboard)
             must_measure(dashboard)

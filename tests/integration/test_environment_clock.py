@@ -3,10 +3,12 @@
 """Workers whose clock is wrong: no figure depends on it, and no timer rings before its time.
 
 The clock is moved for the workers alone, by a small library that is made here and preloaded. The
-broker keeps the right time, which bounds what a timer may do.
+broker keeps the right time, which bounds what a timer may do; in the end it is moved, too.
 """
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import time
@@ -14,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import ctl
-from environment import Company, run_all
+from environment import AMOUNT, PAID, Company, run_all
 from rig import kafka
 from rig.stage import Stage, main, must
 from rig.workers import Fleet
@@ -23,16 +25,20 @@ DAY_S = 86400
 # The monotonic clock and the kernel's waits stay as they are.
 CLOCK = r"""
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 int clock_gettime(clockid_t clock, struct timespec *out)
 {
-    const char *shift = getenv("TALLY_TEST_CLOCK_S");
+    const char *shift = getenv("TALLY_TEST_CLOCK_S"), *only = getenv("TALLY_TEST_CLOCK_OF");
     int status = (int)syscall(SYS_clock_gettime, clock, out);
 
+    if (only && strcmp(only, program_invocation_short_name) != 0)
+        return status;
     if (clock == CLOCK_REALTIME && shift)
         out->tv_sec += atol(shift);
     return status;
@@ -107,8 +113,47 @@ def a_timer_too_early(stage: Stage) -> None:
         company.must_go_on("the order came")
 
 
+def move_broker(stage: Stage, library: Path, seconds: int) -> None:
+    must(stage.broker, "the broker is shared")
+    assert stage.broker
+    stage.broker.stop()
+    moved = {"LD_PRELOAD": str(library), "TALLY_TEST_CLOCK_S": str(seconds),
+             "TALLY_TEST_CLOCK_OF": "java"}
+    os.environ.update(moved)
+    stage.broker.start()
+    for name in moved:
+        del os.environ[name]
+
+
+# contract: orders.missing
+def a_month_later(stage: Stage) -> None:
+    """What waited for thirty days is refused as it came; once its order is there it is healed."""
+    company, library = Company(stage), make_library(stage)
+    place, ahead, late = company.place, (MISSING_DAYS + 1) * DAY_S, ctl.paid("o-late", "a", PAID)
+    with company.fleet() as fleet:
+        ctl.send(place, [late])
+        company.must_go_on("it waits")
+        must(not any(fleet.drain().values()), "not drained")
+    must(not list(kafka.read(place.brokers, place.topic("orders.dlq"))), "refused at once")
+    move_broker(stage, library, ahead)
+    with shifted(company, library, ahead) as fleet:
+        ctl.eventually(lambda: list(kafka.read(place.brokers, place.topic("orders.dlq"))),
+                       "what waits is never refused")
+        company.must_go_on("its neighbours")
+        must_be_shifted(fleet, ahead)
+        letters = list(kafka.read(place.brokers, place.topic("orders.dlq")))
+        must([(one.header("tw-reason"), one.key) for one in letters] ==
+             [("order_missing", "o-late")], f"refused: {letters}")
+        must(json.loads(letters[0].value) == late, f"not as it came: {letters[0].value!r}")
+        ctl.send(place, [ctl.created("o-late", "p-1", AMOUNT)])
+        ctl.settle(place)
+        ctl.answer(place, "dlq", "redrive", "--topic", "orders")
+        company.orders += 1
+        company.must_go_on("healed")
+
+
 def test() -> None:
-    run_all("env-clock", (a_day_wrong, a_timer_too_early))
+    run_all("env-clock", (a_day_wrong, a_timer_too_early, a_month_later), own_broker=True)
 
 
 if __name__ == "__main__":

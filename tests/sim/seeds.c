@@ -18,5 +18,8 @@ const struct sim_seed sim_seeds[] = {
 	{ .app = "counter", .mutant = "no_generation", .seed = 58 },
 	{ .app = "counter", .mutant = "epochs_before_metadata", .seed = 701 },
 	{ .app = "counter", .mutant = "cursor_while_pending", .seed = 176 },
+	/* Hundreds of runs, or more, show these once. */
+	{ .app = "counter", .seed = 1409, .words = "told to leave while it replays what is untold" },
+	{ .app = "counter", .seed = 4659, .words = "the same, from the start of the log" },
 	{ .app = NULL },
 };

@@ -3,7 +3,7 @@
 
 tests/run.sh starts one broker and one Redis for all tests and names them in TALLY_TEST_BROKERS and
 TALLY_TEST_REDIS; a test that is run by hand starts its own. A test that empties or stops its Redis
-asks for one of its own in any case.
+asks for one of its own in any case, and so does one that stops its broker.
 """
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def seed() -> int:
 
 
 class Stage:
-    def __init__(self, name: str, own_redis: bool = False) -> None:
+    def __init__(self, name: str, own_redis: bool = False, own_broker: bool = False) -> None:
         self.name = name
         self.folder = Path(tempfile.mkdtemp(prefix=f"tally-{name}-"))
         self.logs = self.folder / "logs"
-        shared_broker = os.environ.get("TALLY_TEST_BROKERS")
+        shared_broker = os.environ.get("TALLY_TEST_BROKERS") and not own_broker
         shared_redis = os.environ.get("TALLY_TEST_REDIS") and not own_redis
         self.broker = None if shared_broker else Broker(self.folder / "broker")
         self.redis = None if shared_redis else RedisServer(self.folder / "redis")
