@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
-DOCS_BIN ?= build/$(PRESET)/bin
 SIM = build/dev/tests/sim/sim_sim
 
 .DEFAULT_GOAL := help
@@ -86,9 +85,9 @@ bench: setup ## measure throughput and latency on this machine
 fmt: ## clang-format over the C files
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
-docs: ## print the pages of docs/ that come from the code's tables (DOCS_BIN=build/PRESET/bin)
-	@$(DOCS_BIN)/tallyctl --print-docs names | while read -r name file; do \
-		$(DOCS_BIN)/tallyctl --print-docs "$$name" >"$$file"; done
+docs: build ## print the pages of docs/ that come from the code's tables
+	@bin=build/$(PRESET)/bin; $$bin/tallyctl --print-docs names | while read -r name file; do \
+		$$bin/tallyctl --print-docs "$$name" >"$$file"; done
 
 tidy: setup ## the code's law, as far as a program can check it
 	@python3 tests/tidy/tidy.py

@@ -78,7 +78,7 @@ const struct option options[] = {
 	  "How often changed figures are written to Redis." },
 	{ "flush.interval.max.ms", OPTION_DURATION, AT(flush_interval_max_ms), 1, 60000, NULL,
 	  "1000", "The same while a shard is far behind: rarer writes, less work." },
-	{ "txn.interval.min.ms", OPTION_DURATION, AT(txn_interval_min_ms), 0, 10000, NULL, "10",
+	{ "txn.interval.min.ms", OPTION_DURATION, AT(txn_interval_min_ms), 0, 10000, NULL, "20",
 	  "Transactions begin at least this far apart: more is less work and more delay." },
 	{ "idle.check.ms", OPTION_DURATION, AT(idle_check_ms), 100, 60000, NULL, "1000",
 	  "How often an idle shard makes sure that Redis still holds its state." },

@@ -75,7 +75,7 @@ void process_options_default(struct process_options *o)
 		.tell_interval_ms = 100,
 		.tell_interval_max_ms = 1000,
 		.flush_interval_max_ms = 1000,
-		.txn_interval_min_ms = 10,
+		.txn_interval_min_ms = 20,
 		.txn_interval_max_ms = 400,
 		.idle_check_ms = 1000,
 		.revoke_flush_ms = 2000,

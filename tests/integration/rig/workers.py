@@ -156,8 +156,16 @@ class Fleet:
 
     def settle(self, timeout_s: float = 60.0) -> None:
         """Returns when every worker has read all of its input and Redis has every figure."""
-        done = tallyctl(self.place, "lag", "--wait", "--timeout", str(int(timeout_s)),
-                        timeout_s=timeout_s + 30, check=False)
-        if done.returncode or self.dead():
-            raise RuntimeError(f"not settled after {timeout_s} s: {done.stdout}{done.stderr}\n"
+        with subprocess.Popen([program("tallyctl"), "lag", "--wait", "--timeout",
+                               str(int(timeout_s))], env=self.place.environment(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as lag:
+            while True:
+                try:
+                    said, _ = lag.communicate(timeout=0.5)
+                    break
+                except subprocess.TimeoutExpired:
+                    if len(self.dead()) == len(self.members):  # nothing to wait for
+                        lag.terminate()
+        if lag.returncode or self.dead():
+            raise RuntimeError(f"not settled within {timeout_s} s: {said}\n"
                                + "\n".join(self.dead()) + "\n" + self.log_tails())
