@@ -39,11 +39,16 @@ port_must_be_free() {
 	if port_answers "$1"; then die "port $1 is taken by something else; choose another"; fi
 }
 
-# wait_gone PID SECONDS: fails when the process is still there after that time. A zombie is gone.
+# wait_gone PID SECONDS: fails when the process is still there after that time. A zombie is gone
+# with the last of its threads, which keeps its ports.
 wait_gone() {
-	local i
+	local i threads
 	for ((i = 0; i < $2 * 20; i++)); do
-		case $(ps -o stat= -p "$1" 2>/dev/null) in '' | Z*) return 0 ;; esac
+		threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
+		case $(ps -o stat= -p "$1" 2>/dev/null) in
+		'') return 0 ;;
+		Z*) if [ "$threads" -le 1 ]; then return 0; fi ;;
+		esac
 		sleep 0.05
 	done
 	return 1
@@ -61,7 +66,7 @@ local_end() {
 	if ! wait_gone "$pid" "$3"; then
 		say "pid $pid did not end within $3 s, killing it"
 		kill -KILL "$pid" 2>/dev/null || true
-		wait_gone "$pid" 10 || die "pid $pid cannot be killed"
+		wait_gone "$pid" 30 || die "pid $pid cannot be killed"
 	fi
 	rm -f "$1/pid"
 }

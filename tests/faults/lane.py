@@ -83,6 +83,7 @@ class Ground:
         return self
 
     def open(self) -> None:
+        self.lane.broker.start()  # where the cell before could not
         self.redis.start()
         self.place = self.workers = replace(self.place, redis_url=self.redis.url)
         if self.through_redis:
