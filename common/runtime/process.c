@@ -601,9 +601,12 @@ static void flush(struct process *p, int64_t now_ms)
 	}
 }
 
-/* Several shards may take before the first of it is folded and counted. */
-static unsigned chunk_most(const struct process *p)
+/* Several shards may take before the first of it is folded and counted. What is folded again goes
+ * into no transaction. */
+static unsigned chunk_most(const struct process *p, const struct shard *s)
 {
+	if (s->standing.position < s->output_cursor)
+		return CHUNK_RECORDS;
 	unsigned share = p->pace / p->shard_setting.owned;
 	return share >= CHUNK_RECORDS ? CHUNK_RECORDS : share ? share : 1;
 }
@@ -616,7 +619,7 @@ static bool take_for(struct process *p, struct shard *s, int64_t now_ms)
 		return false;
 	struct taken *taken = &s->chunk.taken;
 	*taken = (struct taken){ 0 };
-	b->take(b->self, s->partition, until, chunk_most(p),
+	b->take(b->self, s->partition, until, chunk_most(p, s),
 	        p->worker->internal ? CHUNK_BYTES_INTERNAL : CHUNK_BYTES, taken);
 	int64_t before = s->standing.position;
 	bool some = taken->count > 0;

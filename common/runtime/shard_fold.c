@@ -349,9 +349,13 @@ bool shard_wants_records(const struct shard *s, int64_t *until)
 	                                                                    : INT64_MAX;
 	if (s->standing.position >= s->output_cursor && !shard_trial_allows(s, until))
 		return false;
+	/* What a replay has not told is told, and then flushed, behind K only: it must get there. */
+	bool untold = s->standing.position < s->output_cursor && s->settled &&
+	              s->settled->after.position > s->covered;
+	bool full = s->settled_pairs >= SETTLED_PAIRS_MOST && !untold;
 	/* In a rebuild R is written first: a load that is compared with no R proves nothing. */
 	return s->owned && s->state == SHARD_RUNNING && s->input_cursor >= 0 && !s->chunk.busy &&
-	       !s->ready && s->settled_pairs < SETTLED_PAIRS_MOST;
+	       !s->ready && !full;
 }
 
 void shard_taken(struct shard *s, int64_t now_ms, struct shard_update *u)

@@ -43,6 +43,7 @@ advertised.listeners={own},LINK://{self.broker_link.address}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT
 """)
         os.environ["BROKER_CONF"] = str(conf)  # a lane is a process; read at each start
+        os.environ["BROKER_WAIT"] = "180"  # a start is slow where others start, too
         try:
             broker.start()
         except BaseException:

@@ -80,15 +80,20 @@ static void answer_claim(int32_t partition, uint64_t ticket)
 	turn();
 }
 
-/* From claim to running at 0. */
-static void go_on(int32_t partition, const struct fake_call *claim)
+/* From claim to running at 0, with K there. */
+static void go_on_below(int32_t partition, const struct fake_call *claim, int64_t output_cursor)
 {
 	answer_claim(partition, claim->ticket);
-	answer_cursor(partition, fake_expect(&f, "read_cursor", partition)->ticket, 0);
+	answer_cursor(partition, fake_expect(&f, "read_cursor", partition)->ticket, output_cursor);
 	assert_int_equal(fake_expect(&f, "start", partition)->number, 0);
 	const struct fake_call *due = fake_expect(&f, "read_due", partition);
 	fake_answer(&f, HAPPENED_DUE, partition, due->ticket);
 	turn();
+}
+
+static void go_on(int32_t partition, const struct fake_call *claim)
+{
+	go_on_below(partition, claim, 0);
 }
 
 static void run(int32_t partition)
@@ -278,10 +283,9 @@ static void an_unknown_outcome_claims_every_shard_again(void **state)
 		assert_string_equal(fake_expect(&f, "claim", i)->text, "me again");
 }
 
-/* What brokers cannot take in time is not sent again as it is, but folded anew in smaller parts. */
-static void what_was_too_slow_goes_in_smaller_parts(void **state)
+/* A transaction of four records that came to nothing after five seconds, and a new producer. */
+static void fail_slowly(void)
 {
-	(void)state;
 	open_producer();
 	run(0);
 	assert_true(f.most > 8);
@@ -298,6 +302,13 @@ static void what_was_too_slow_goes_in_smaller_parts(void **state)
 	turn();
 	fake_answer(&f, HAPPENED_REOPENED, -1, fake_expect(&f, "reopen", -1)->ticket);
 	turn();
+}
+
+/* What brokers cannot take in time is not sent again as it is, but folded anew in smaller parts. */
+static void what_was_too_slow_goes_in_smaller_parts(void **state)
+{
+	(void)state;
+	fail_slowly();
 	go_on(0, fake_expect(&f, "claim", 0));
 	fold(0, 0, 0);
 	assert_int_equal(f.most, 2);
@@ -308,6 +319,16 @@ static void what_was_too_slow_goes_in_smaller_parts(void **state)
 	ended(published(), PUBLISH_COMMITTED);
 	turn();
 	assert_int_equal(f.most, 8);
+}
+
+/* What goes into no transaction is not made smaller for its sake. */
+static void what_is_folded_again_goes_at_full_speed(void **state)
+{
+	(void)state;
+	fail_slowly();
+	go_on_below(0, fake_expect(&f, "claim", 0), 100);
+	fold(0, 0, 0);
+	assert_true(f.most > 8);
 }
 
 static void lost_with_everything_under_way(void **state)
@@ -497,6 +518,7 @@ static const struct CMUnitTest tests[] = {
 	T(an_abort_sends_the_same_again_after_a_while),
 	T(an_unknown_outcome_claims_every_shard_again),
 	T(what_was_too_slow_goes_in_smaller_parts),
+	T(what_is_folded_again_goes_at_full_speed),
 	T(lost_with_everything_under_way),
 	T(a_slow_store_is_waited_for_asleep),
 	T(a_revoke_behind_a_transaction_sleeps),
