@@ -48,7 +48,7 @@ endfunction()
 
 function(tally_test_helpers level folder)
   file(GLOB_RECURSE helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.c")
-  list(FILTER helpers EXCLUDE REGEX "/(test_[^/]*|run_cases)\\.c$")
+  list(FILTER helpers EXCLUDE REGEX "/(test_[^/]*|preload_[^/]*|run_cases)\\.c$")
   if(helpers)
     tally_library(tally_test_${level} SOURCES ${helpers} LINKS tally_services tally_memory
                   tally_runtime)

@@ -19,6 +19,7 @@
 #include <event2/http.h>
 
 #include "common/adapters/socket.h"
+#include "common/base/memory.h"
 
 #define HEADER_BYTES_MOST 8192
 #define BODY_BYTES_MOST 1024
@@ -129,7 +130,7 @@ static struct rc open_server(struct http_server *server, const char *host, uint1
 struct rc http_server_start(const char *host, uint16_t port, http_handler *handler, void *self,
                             struct http_server **out)
 {
-	struct http_server *server = memory_resize(NULL, sizeof(*server));
+	struct http_server *server = memory_new(sizeof(*server));
 	sigset_t all, before;
 	struct rc rc;
 	int failed;

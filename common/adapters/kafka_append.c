@@ -9,6 +9,7 @@
 
 #include "common/adapters/kafka_producer.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 
 struct kafka_appender {
 	const struct kafka_options *options;
@@ -98,7 +99,7 @@ void kafka_appender_append(struct kafka_appender *a, uint64_t ticket, const stru
 
 struct kafka_appender *kafka_appender_new(const struct kafka_options *options, struct inbox *inbox)
 {
-	struct kafka_appender *a = memset(memory_resize(NULL, sizeof(*a)), 0, sizeof(*a));
+	struct kafka_appender *a = memory_new(sizeof(*a));
 
 	a->options = options;
 	a->inbox = inbox;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/adapters/kafka_client.h"
+#include "common/base/memory.h"
 
 #define ABORT_TIMEOUT_MS 5000
 #define ERROR_BYTES 512
@@ -76,8 +77,7 @@ struct rc kafka_broadcast_open(const struct kafka_options *options, const char *
 		return rc;
 	}
 	rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-	broadcast = memory_resize(NULL, sizeof(*broadcast));
-	memset(broadcast, 0, sizeof(*broadcast));
+	broadcast = memory_new(sizeof(*broadcast));
 	broadcast->client.owner = broadcast;
 	rc = kafka_client_open(&broadcast->client, RD_KAFKA_PRODUCER, conf);
 	if (rc_ok(rc))

@@ -16,6 +16,7 @@
 #include "common/adapters/kafka_publisher.h"
 #include "common/adapters/kafka_reference.h"
 #include "common/base/failpoint.h"
+#include "common/base/memory.h"
 
 struct kafka_broker {
 	const struct kafka_options *options;
@@ -169,7 +170,7 @@ static struct rc open_parts(struct kafka_broker *b, struct inbox *inbox)
 struct rc kafka_broker_new(const struct kafka_options *options, struct inbox *inbox,
                            struct broker *port_out, struct kafka_broker **out)
 {
-	struct kafka_broker *b = memset(memory_resize(NULL, sizeof(*b)), 0, sizeof(*b));
+	struct kafka_broker *b = memory_new(sizeof(*b));
 	struct rc rc;
 
 	b->options = options;

@@ -15,6 +15,7 @@
 #include "common/adapters/kafka_client.h"
 #include "common/adapters/kafka_query.h"
 #include "common/adapters/system_clock.h"
+#include "common/base/memory.h"
 
 #define ERROR_BYTES 512
 #define REQUEST_TIMEOUT_MS (KAFKA_CLUSTER_TIMEOUT_MS / 2)
@@ -64,8 +65,7 @@ struct rc kafka_cluster_new(const struct kafka_options *options, struct kafka_cl
 		rd_kafka_conf_destroy(conf);
 		return rc;
 	}
-	cluster = memory_resize(NULL, sizeof(*cluster));
-	memset(cluster, 0, sizeof(*cluster));
+	cluster = memory_new(sizeof(*cluster));
 	cluster->options = options;
 	rc = kafka_client_open(&cluster->client, RD_KAFKA_CONSUMER, conf);
 	if (!rc_ok(rc)) {
@@ -163,7 +163,7 @@ static struct rc created(const rd_kafka_event_t *event, const char *topic)
 static struct rc await_topic(struct kafka_cluster *cluster, const struct topic_plan *plan)
 {
 	int64_t until_ms = system_now_ms() + KAFKA_CLUSTER_TIMEOUT_MS;
-	struct log_span *spans = memory_resize(NULL, (size_t)plan->partitions * sizeof(*spans));
+	struct log_span *spans = memory_array((size_t)plan->partitions, sizeof(*spans));
 	struct topic_state state = { .exists = false };
 	struct rc rc = OK;
 	bool led = false;
@@ -399,12 +399,7 @@ static rd_kafka_topic_partition_list_t *commit_list(const char *topic, int32_t p
 			continue;
 		one = rd_kafka_topic_partition_list_add(list, topic, p);
 		one->offset = cursors[p].offset;
-		one->metadata = malloc(cursors[p].metadata.len + 1); /* freed with the list */
-		if (!one->metadata)
-			continue;
-		if (cursors[p].metadata.len)
-			memcpy(one->metadata, cursors[p].metadata.ptr, cursors[p].metadata.len);
-		((char *)one->metadata)[cursors[p].metadata.len] = '\0';
+		one->metadata = memory_copy(cursors[p].metadata); /* freed with the list */
 		one->metadata_size = cursors[p].metadata.len;
 	}
 	return list;
@@ -557,7 +552,7 @@ struct rc kafka_cluster_offset_at(struct kafka_cluster *cluster, const char *top
 		               rd_kafka_err2str(error));
 	if (*out >= 0)
 		return OK;
-	spans = memory_resize(NULL, ((size_t)partition + 1) * sizeof(*spans));
+	spans = memory_array((size_t)partition + 1, sizeof(*spans));
 	rc = kafka_cluster_spans(cluster, topic, partition + 1, spans);
 	*out = rc_ok(rc) ? spans[partition].end : 0;
 	free(spans);

@@ -17,6 +17,7 @@
 #include "common/adapters/kafka_group.h"
 #include "common/adapters/kafka_input_internal.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define HANDFULS_KEPT 4 /* containers of taken records that are kept for reuse */
@@ -80,7 +81,7 @@ static struct rc subscribe(struct kafka_input *input)
 struct rc kafka_input_new(const struct kafka_options *options, struct inbox *inbox, int wake_fd,
                           struct kafka_input **out)
 {
-	struct kafka_input *input = memset(memory_resize(NULL, sizeof(*input)), 0, sizeof(*input));
+	struct kafka_input *input = memory_new(sizeof(*input));
 	rd_kafka_conf_t *conf;
 	struct rc rc;
 
@@ -145,14 +146,14 @@ struct partition *kafka_input_find_or_add(struct kafka_input *input, int32_t num
 		int32_t room = number + 8;
 
 		input->partitions =
-			memory_resize(input->partitions, (size_t)room * sizeof(struct partition *));
+			memory_resize(input->partitions, (size_t)room, sizeof(struct partition *));
 		for (int32_t i = input->partition_room; i < room; i++)
 			input->partitions[i] = NULL;
 		input->partition_room = room;
 	}
 	p = input->partitions[number];
 	if (!p) {
-		p = memset(memory_resize(NULL, sizeof(*p)), 0, sizeof(*p));
+		p = memory_new(sizeof(*p));
 		p->number = number;
 		input->partitions[number] = p;
 	}
@@ -359,16 +360,15 @@ static struct handful *handful_new(struct kafka_input *input, unsigned room)
 		input->spare = handful->next;
 		input->spare_count--;
 	} else {
-		handful = memset(memory_resize(NULL, sizeof(*handful)), 0, sizeof(*handful));
+		handful = memory_new(sizeof(*handful));
 		arena_init(&handful->headers, HANDFUL_FIRST_BYTES);
 	}
 	handful->next = NULL;
 	handful->count = 0;
 	if (handful->room < room) {
-		handful->records =
-			memory_resize(handful->records, room * sizeof(*handful->records));
+		handful->records = memory_resize(handful->records, room, sizeof(*handful->records));
 		handful->messages =
-			memory_resize(handful->messages, room * sizeof(*handful->messages));
+			memory_resize(handful->messages, room, sizeof(*handful->messages));
 		handful->room = room;
 	}
 	return handful;

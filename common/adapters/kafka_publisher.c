@@ -22,6 +22,7 @@
 #include "common/adapters/watchdog.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 enum publish_task { PUBLISH_TRANSACTION, PUBLISH_REOPEN, PUBLISH_LOOK };
@@ -68,7 +69,7 @@ static void lose_producer(struct kafka_publisher *p)
 
 static const char *new_id(struct kafka_publisher *p)
 {
-	struct producer_id *id = memory_resize(NULL, sizeof(*id));
+	struct producer_id *id = memory_new(sizeof(*id));
 	uint64_t number;
 
 	must(getrandom(&number, sizeof(number), 0) == (ssize_t)sizeof(number));
@@ -206,9 +207,7 @@ static rd_kafka_topic_partition_list_t *offsets_of(const struct kafka_publisher 
 		if (carried->metadata.len == 0)
 			continue;
 		/* Freed with the list; read as text, hence the NUL behind it. */
-		one->metadata = memory_resize(NULL, carried->metadata.len + 1);
-		memcpy(one->metadata, carried->metadata.ptr, carried->metadata.len);
-		((char *)one->metadata)[carried->metadata.len] = '\0';
+		one->metadata = memory_copy(carried->metadata);
 		one->metadata_size = carried->metadata.len;
 	}
 	return list;

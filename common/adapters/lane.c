@@ -11,14 +11,14 @@
 #include <time.h>
 
 #include "common/adapters/system_clock.h"
-#include "common/base/arena.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define IDLE_MS 60000
 
 void *job_new(size_t size)
 {
-	return memset(memory_resize(NULL, size), 0, size);
+	return memory_new(size);
 }
 
 /* Takes the due jobs out; *next_ms is when the others are due. Under the lock. */

@@ -12,6 +12,7 @@
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_connection.h"
 #include "common/adapters/redis_meta.h"
+#include "common/base/memory.h"
 
 struct redis_admin {
 	struct redis_connection connection;
@@ -20,7 +21,7 @@ struct redis_admin {
 
 struct redis_admin *redis_admin_new(const struct redis_options *options)
 {
-	struct redis_admin *admin = memory_resize(NULL, sizeof(*admin));
+	struct redis_admin *admin = memory_new(sizeof(*admin));
 
 	redis_connection_init(&admin->connection, options);
 	buf_init(&admin->commands, NULL);

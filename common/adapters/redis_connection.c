@@ -16,7 +16,7 @@
 #include "common/adapters/redis_url.h"
 #include "common/adapters/system_clock.h"
 #include "common/base/log.h"
-#include "common/base/must.h"
+#include "common/base/memory.h"
 
 #define REFUSED_PAUSE_MS 100 /* after a failed opening */
 #define REDIS_VERSION_LEAST 7
@@ -72,8 +72,9 @@ static struct rc fail_and_close(struct redis_connection *c, const char *what)
 
 void redis_connection_append(struct redis_connection *c, struct str commands)
 {
-	/* hiredis fails here only for want of memory, which is fatal everywhere. */
-	must(redisAppendFormattedCommand(c->context, commands.ptr, commands.len) == REDIS_OK);
+	/* hiredis fails here only for want of memory. */
+	if (redisAppendFormattedCommand(c->context, commands.ptr, commands.len) != REDIS_OK)
+		memory_out(commands.len);
 }
 
 struct rc redis_connection_send(struct redis_connection *c)
@@ -159,7 +160,8 @@ static struct rc connect_to(struct redis_connection *c, const struct redis_url *
 	else
 		REDIS_OPTIONS_SET_TCP(&how, url->host, url->port);
 	c->context = redisConnectWithOptions(&how);
-	must(c->context);
+	if (!c->context)
+		memory_out(sizeof(*c->context));
 	if (c->context->err)
 		return fail_and_close(c, "connecting");
 	if (!url->is_unix && redisEnableKeepAlive(c->context) != REDIS_OK)

@@ -11,6 +11,7 @@
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_connection.h"
 #include "common/adapters/system_clock.h"
+#include "common/base/memory.h"
 
 #define CONNECT_MS_MOST 300
 #define COMMAND_MS_MOST 1000
@@ -33,7 +34,7 @@ static int64_t at_most(int64_t value, int64_t most)
 
 struct redis_reader *redis_reader_new(const struct redis_options *options)
 {
-	struct redis_reader *reader = memory_resize(NULL, sizeof(*reader));
+	struct redis_reader *reader = memory_new(sizeof(*reader));
 
 	*reader = (struct redis_reader){ .options = *options, .failed_ms = INT64_MIN };
 	reader->options.reads_only = true;

@@ -17,6 +17,7 @@
 #include "common/adapters/redis_wipe.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define ROUND_BYTES 65536
@@ -256,7 +257,7 @@ static struct claim *claim_of(struct redis_store *s, int32_t partition)
 	if (partition >= s->claim_room) {
 		int32_t room = partition + 8;
 
-		s->claims = memory_resize(s->claims, (size_t)room * sizeof(*s->claims));
+		s->claims = memory_resize(s->claims, (size_t)room, sizeof(*s->claims));
 		memset(s->claims + s->claim_room, 0,
 		       (size_t)(room - s->claim_room) * sizeof(*s->claims));
 		s->claim_room = room;
@@ -362,7 +363,7 @@ struct rc redis_store_new(const struct redis_options *options, const struct work
 	struct rc rc;
 
 	TRY(redis_options_check(options));
-	s = memset(memory_resize(NULL, sizeof(*s)), 0, sizeof(*s));
+	s = memory_new(sizeof(*s));
 	s->options = options;
 	s->worker = worker;
 	s->inbox = inbox;

@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 struct redis_tls {
@@ -47,7 +48,7 @@ static struct rc read_files(struct redis_tls *tls)
 
 struct rc redis_tls_new(const struct redis_options *options, struct redis_tls **out)
 {
-	struct redis_tls *tls = memory_resize(NULL, sizeof(*tls));
+	struct redis_tls *tls = memory_new(sizeof(*tls));
 	struct rc rc;
 
 	tls->options = options;

@@ -24,6 +24,7 @@
 
 #include "common/adapters/socket.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 
 #define IDLE_SECONDS 30
 #define FILES_OF_OTHERS 124
@@ -278,7 +279,7 @@ static void on_connection(struct evconnlistener *listener, evutil_socket_t fd,
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	c = memory_resize(NULL, sizeof(*c));
+	c = memory_new(sizeof(*c));
 	*c = (struct connection){ .server = server, .after = server->connections };
 	c->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	c->deadline = evtimer_new(server->base, on_deadline, c);
@@ -452,7 +453,7 @@ static unsigned count_most(void)
 
 struct rc web_server_new(const struct web_options *options, struct web_server **out)
 {
-	struct web_server *server = memory_resize(NULL, sizeof(*server));
+	struct web_server *server = memory_new(sizeof(*server));
 	struct timeval tick = { .tv_sec = options->tick_ms / 1000,
 		                .tv_usec = options->tick_ms % 1000 * 1000 };
 	struct rc rc;

@@ -2,18 +2,15 @@
 /*
  * Arena chunks: they start at first_size and double up to CHUNK_MOST; a large
  * allocation gets a chunk of its own behind the newest one, so that the free
- * room of that is not lost. Out of memory ends the process with exit status 71
- * (EX_OSERR): nothing above could go on, and a restart replays from Redis.
+ * room of that is not lost.
  */
 #include "common/base/arena.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <malloc.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -29,7 +26,6 @@
 
 #define CHUNK_LEAST 256
 #define CHUNK_MOST 1048576
-#define EXIT_OS 71
 
 struct arena_chunk {
 	struct arena_chunk *older;
@@ -38,17 +34,6 @@ struct arena_chunk {
 };
 
 _Static_assert(sizeof(struct arena_chunk) % 8 == 0, "chunk bytes are 8-byte aligned");
-
-void *memory_resize(void *block, size_t size)
-{
-	void *moved = realloc(block, size ? size : 1);
-
-	if (!moved) {
-		log_error("out_of_memory", LOG_INT("wanted_bytes", size), LOG_END);
-		_exit(EXIT_OS);
-	}
-	return moved;
-}
 
 static size_t rounded(size_t size)
 {
@@ -59,7 +44,7 @@ static size_t rounded(size_t size)
 /* Puts a chunk behind the newest one, or first where there is none. */
 static struct arena_chunk *chunk_add(struct arena *a, size_t size, bool newest)
 {
-	struct arena_chunk *chunk = memory_resize(NULL, sizeof(*chunk) + size);
+	struct arena_chunk *chunk = memory_resize(NULL, 1, sizeof(*chunk) + size);
 	struct arena_chunk **place = newest || !a->chunks ? &a->chunks : &a->chunks->older;
 
 	chunk->size = size;
@@ -206,15 +191,4 @@ void arena_release(struct arena *a)
 		free(chunk);
 	}
 	arena_init(a, a->first_size);
-}
-
-#define KEPT_BLOCK_BYTES (64 * 1024 * 1024) /* larger ones come from the system each time */
-#define KEPT_TOP_BYTES (64 * 1024 * 1024)   /* free memory at the end of the heap */
-#define HEAPS 2
-
-void memory_configure(void)
-{
-	(void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES);
-	(void)mallopt(M_TRIM_THRESHOLD, KEPT_TOP_BYTES);
-	(void)mallopt(M_ARENA_MAX, HEAPS);
 }

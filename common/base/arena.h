@@ -4,8 +4,8 @@
  * arena and given back at once.
  *
  * The arena owns its chunks. Pointers into it die with arena_clear() or
- * arena_release(). Allocation never returns NULL: running out of memory is
- * fatal (exit 71). In sanitizer builds every allocation is a block of its own,
+ * arena_release(). Allocation never returns NULL: running out of memory ends
+ * the process (memory.h). In sanitizer builds every allocation is a block of its own,
  * so that an overrun or a use after clear is seen.
  */
 #ifndef TALLY_BASE_ARENA_H
@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#include "common/base/memory.h"
 #include "common/base/str.h"
 
 struct arena_chunk;
@@ -42,12 +43,5 @@ struct str arena_printf(struct arena *, const char *format, ...)
 void arena_clear(struct arena *);
 /* Gives all memory back; the arena can be used again. */
 void arena_release(struct arena *);
-
-/* realloc(3) for long-lived containers, where running out of memory is fatal too. */
-void *memory_resize(void *block_or_null, size_t size);
-
-/* For a long-running process, before its first thread: freed memory is kept for the next batch
- * instead of going back to the system page by page, and few threads share few heaps. */
-void memory_configure(void);
 
 #endif

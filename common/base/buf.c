@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define ROOM_LEAST 64
@@ -46,7 +47,7 @@ void buf_grow(struct buf *b, size_t more)
 	if (b->arena)
 		b->ptr = arena_resize(b->arena, b->ptr, b->room, room);
 	else
-		b->ptr = memory_resize(b->ptr, room);
+		b->ptr = memory_resize(b->ptr, room, 1);
 	b->room = room;
 }
 

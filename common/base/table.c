@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "common/base/arena.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define SLOTS_LEAST 16
@@ -65,8 +65,7 @@ static void rehash(struct table *t)
 
 	while ((t->count + 1) * 2 > slots)
 		slots *= 2;
-	t->slots = memory_resize(NULL, slots * sizeof(*t->slots));
-	memset(t->slots, 0, slots * sizeof(*t->slots));
+	t->slots = memory_array(slots, sizeof(*t->slots));
 	t->mask = slots - 1;
 	t->used = t->count;
 	for (size_t i = 0; i < old_count; i++) {

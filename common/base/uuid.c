@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define SHA1_BYTES 20
@@ -37,7 +38,8 @@ static EVP_MD_CTX *new_context(void)
 {
 	pthread_once(&once, set_up);
 	context = EVP_MD_CTX_new();
-	must(context != NULL);
+	if (!context)
+		memory_out(0);
 	must(pthread_setspecific(context_key, context) == 0);
 	must(EVP_DigestInit_ex2(context, sha1, NULL) == 1);
 	return context;

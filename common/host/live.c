@@ -22,15 +22,19 @@
 #include "common/adapters/http_server.h"
 #include "common/adapters/redis_admin.h"
 #include "common/adapters/system_clock.h"
+#include "common/base/memory.h"
 #include "common/host/connection.h"
 #include "common/host/health.h"
 #include "common/host/metrics.h"
 #include "common/host/notify.h"
 #include "common/host/pace.h"
+#include "common/host/usage.h"
 #include "common/host/version.h"
 #include "common/runtime/process.h"
 
 #define WAIT_MOST_MS 1000 /* the broker's poll is due every second */
+#define TRIM_EVERY_MS 60000
+#define KEPT_BYTES (32 * 1024 * 1024) /* resident besides twice what is in use */
 #define PROBE_CONNECT_MS 300
 #define PROBE_COMMAND_MS 500
 #define FETCH_LEAST_BYTES 32768
@@ -59,7 +63,7 @@ struct live {
 	struct pace pace;
 	int signal_fd;
 	enum phase phase;
-	int64_t started_wall_ms, drain_until_ms, watchdog_ms, watchdog_interval_ms;
+	int64_t started_wall_ms, drain_until_ms, watchdog_ms, watchdog_interval_ms, trim_ms;
 	struct arena memory;
 };
 
@@ -356,6 +360,19 @@ static void feed_watchdog(struct live *live, int64_t now_ms)
 	notify_send("WATCHDOG=1");
 }
 
+/* What a burst took does not stay for ever. */
+static void trim_memory(struct live *live, int64_t now_ms)
+{
+	int64_t in_use;
+
+	if (now_ms < live->trim_ms)
+		return;
+	live->trim_ms = now_ms + TRIM_EVERY_MS;
+	in_use = (int64_t)memory_in_use();
+	if (usage_resident_bytes() > 2 * in_use + KEPT_BYTES)
+		memory_trim();
+}
+
 static void turn_until_ended(struct live *live)
 {
 	while (live->phase != PHASE_ENDED) {
@@ -365,6 +382,7 @@ static void turn_until_ended(struct live *live)
 		board_turned(live->board, now_ms);
 		feed_watchdog(live, now_ms);
 		mark_pace(live, now_ms);
+		trim_memory(live, now_ms);
 		step_phase(live, now_ms);
 		look(live, live->phase == PHASE_ENDED ? 0 : wait_ms(live, more, now_ms));
 	}
@@ -372,11 +390,10 @@ static void turn_until_ended(struct live *live)
 
 struct rc live_run(const struct worker *worker, const struct config *config)
 {
-	struct live *live = memory_resize(NULL, sizeof(*live));
+	struct live *live = memory_new(sizeof(*live));
 	struct rc rc;
 
 	memory_configure();
-	memset(live, 0, sizeof(*live));
 	live->worker = worker;
 	live->config = config;
 	live->signal_fd = -1;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/base/memory.h"
 #include "common/base/timestamp.h"
 #include "common/host/usage.h"
 #include "common/host/version.h"
@@ -44,6 +45,12 @@ static int64_t resident_bytes(const struct snapshot *snapshot)
 {
 	(void)snapshot;
 	return usage_resident_bytes();
+}
+
+static int64_t heap_used(const struct snapshot *snapshot)
+{
+	(void)snapshot;
+	return (int64_t)memory_in_use();
 }
 
 static int64_t cpu_ms(const struct snapshot *snapshot)
@@ -418,6 +425,9 @@ static const struct metric metrics[] = {
 	  "Processor time used, user and system.", .of_process = cpu_ms },
 	{ "tallyworks_resident_memory_bytes", METRIC_GAUGE, "bytes", "",
 	  "Resident memory of the process.", .of_process = resident_bytes },
+	{ "tallyworks_heap_used_bytes", METRIC_GAUGE, "bytes", "",
+	  "Memory in use: entities, batches, what waits in the libraries to be read or sent.",
+	  .of_process = heap_used },
 	LEVEL("state_memory_bytes", "bytes", "Memory of entities and batches.", memory_bytes),
 	{ "tallyworks_draining_state", METRIC_GAUGE, "0 or 1", "", "1 after SIGTERM.",
 	  .of_process = draining },

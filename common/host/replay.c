@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define BATCH_BYTES (64U << 20)
@@ -75,7 +76,7 @@ static void make_settings(struct replay *r, const struct replay_options *o)
 struct replay *replay_new(const struct worker *worker, const struct replay_options *options,
                           struct reference_store *reference, const struct replay_sink *sink)
 {
-	struct replay *r = memory_resize(NULL, sizeof(*r));
+	struct replay *r = memory_new(sizeof(*r));
 	size_t count = (size_t)options->partitions;
 
 	*r = (struct replay){ .worker = worker,
@@ -88,7 +89,7 @@ struct replay *replay_new(const struct worker *worker, const struct replay_optio
 	r->options.batch_records = options->batch_records;
 	r->options.batch_bytes = BATCH_BYTES;
 	make_settings(r, options);
-	r->shards = memory_resize(NULL, count * sizeof(*r->shards));
+	r->shards = memory_array(count, sizeof(*r->shards));
 	for (size_t p = 0; p < count; p++)
 		shard_init(&r->shards[p], &r->setting, (int32_t)p);
 	return r;

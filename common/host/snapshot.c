@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 struct board {
@@ -64,10 +65,9 @@ static void copy(struct snapshot *to, const struct snapshot *from)
 
 struct board *board_new(void)
 {
-	struct board *board = memory_resize(NULL, sizeof(*board));
+	struct board *board = memory_new(sizeof(*board));
 	pthread_condattr_t attributes;
 
-	memset(board, 0, sizeof(*board));
 	pthread_mutex_init(&board->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -5,6 +5,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/limits.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define BATCH_ARENA (64 * 1024)
@@ -20,8 +21,7 @@ struct batch *batch_new(const struct batch_setting *setting, int32_t partition, 
                         const struct standing *before, uint64_t output_number, bool suppressed,
                         int64_t now_ms)
 {
-	struct batch *b = calloc(1, sizeof(*b));
-	must(b);
+	struct batch *b = memory_new(sizeof(*b));
 	b->setting = setting;
 	b->partition = partition;
 	b->epoch = epoch;
@@ -86,9 +86,7 @@ static void *grown(void *items, unsigned count, unsigned *room, size_t size)
 	if (count < *room)
 		return items;
 	*room = *room ? *room * 2 : 64;
-	items = realloc(items, *room * size);
-	must(items);
-	return items;
+	return memory_resize(items, *room, size);
 }
 
 /* ---- outputs ------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/limits.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define CELL_ARENA 1024  /* of a document */
@@ -45,8 +46,7 @@ void cache_is_empty_in_store(struct cache *cache)
 {
 	forget_seen(cache);
 	cache->seen_room = SEEN_FIRST;
-	cache->seen = calloc(cache->seen_room, sizeof(*cache->seen));
-	must(cache->seen);
+	cache->seen = memory_array(cache->seen_room, sizeof(*cache->seen));
 }
 
 /* False: it was there. 0 marks a free place, so the hash 0 always counts as there. */
@@ -72,8 +72,7 @@ static bool never_seen(struct cache *cache, uint64_t hash)
 		return true;
 	}
 	size_t room = cache->seen_room * 2;
-	uint64_t *larger = calloc(room, sizeof(*larger));
-	must(larger);
+	uint64_t *larger = memory_array(room, sizeof(*larger));
 	for (size_t i = 0; i < cache->seen_room; i++) {
 		if (cache->seen[i])
 			put_seen(larger, room, cache->seen[i]);
@@ -122,8 +121,7 @@ static struct cell *cell_new(const struct cell_name *name)
 	size_t size = (name->entity->type->size + 7) & ~(size_t)7;
 	bool figures = name->entity->form == ENTITY_FIGURES;
 	size_t block = sizeof(struct cell) + size + (figures ? size : 0);
-	struct cell *cell = calloc(1, block + name->id.len);
-	must(cell);
+	struct cell *cell = memory_new(block + name->id.len);
 	char *behind = (char *)(cell + 1);
 	arena_init(&cell->memory, CELL_ARENA);
 	cell->entity = name->entity;
@@ -204,7 +202,11 @@ void cache_evict(struct cache *cache, int64_t flushed)
 static bool load_document(struct cell *cell, struct str text, struct arena *scratch)
 {
 	struct fault fault;
-	yyjson_doc *doc = yyjson_read(text.ptr, text.len, 0);
+	yyjson_read_err error;
+	/* The characters stay as they are without YYJSON_READ_INSITU. */
+	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, 0, NULL, &error);
+	if (!doc && error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+		memory_out(text.len);
 	if (!doc)
 		return false;
 	void *record = arena_zalloc(scratch, cell->entity->type->size);

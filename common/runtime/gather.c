@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/limits.h"
-#include "common/base/must.h"
+#include "common/base/memory.h"
 
 void gathering_init(struct gathering *g)
 {
@@ -108,8 +108,7 @@ void gathering_add(struct gathering *g, struct batch *b)
 	g->bytes += b->memory.total;
 	if (g->count + b->write_count > g->room) {
 		g->room = 2 * (g->count + b->write_count);
-		g->writes = realloc(g->writes, g->room * sizeof(struct write *));
-		must(g->writes);
+		g->writes = memory_resize(g->writes, g->room, sizeof(struct write *));
 	}
 	for (unsigned i = 0; i < b->write_count; i++)
 		add_write(g, b, &b->writes[i]);
@@ -127,8 +126,7 @@ bool gathering_is_small(const struct gathering *g)
 
 struct flush_call *gathering_take(struct gathering *g, const struct standing *before)
 {
-	struct flush_call *call = calloc(1, sizeof(*call));
-	must(call);
+	struct flush_call *call = memory_new(sizeof(*call));
 	call->after = *before;
 	for (struct batch *b = g->batches; b; b = b->next)
 		call->after = b->after;

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/runtime/ports.h"
 
@@ -22,7 +23,7 @@ struct inbox {
 
 struct inbox *inbox_new(void)
 {
-	struct inbox *inbox = memory_resize(NULL, sizeof(*inbox));
+	struct inbox *inbox = memory_new(sizeof(*inbox));
 
 	*inbox = (struct inbox){ .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
 	must(inbox->fd >= 0);
@@ -46,9 +47,8 @@ void inbox_free(struct inbox *inbox)
 
 struct happening *happening_new(enum happening_kind kind, int32_t partition, uint64_t ticket)
 {
-	struct happening *happening = memory_resize(NULL, sizeof(*happening));
+	struct happening *happening = memory_new(sizeof(*happening));
 
-	memset(happening, 0, sizeof(*happening));
 	happening->kind = kind;
 	happening->partition = partition;
 	happening->ticket = ticket;

@@ -5,6 +5,7 @@
 #include <yyjson.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "events.h"
 
@@ -39,9 +40,7 @@ static void *room_for_one(void *items, unsigned count, unsigned *room, size_t si
 	if (count < *room)
 		return items;
 	*room = *room ? *room * 2 : 256;
-	items = realloc(items, *room * size);
-	must(items);
-	return items;
+	return memory_resize(items, *room, size);
 }
 
 static struct item *add_item(struct chunk *c, enum item_kind kind, const struct message *m)
@@ -71,7 +70,7 @@ static void find_cells(struct chunk *c, struct cache *cache)
 {
 	if (c->name_count > c->cell_room) {
 		c->cell_room = c->name_room;
-		c->cells = memory_resize(c->cells, c->cell_room * sizeof(struct cell *));
+		c->cells = memory_resize(c->cells, c->cell_room, sizeof(struct cell *));
 	}
 	for (; c->cell_count < c->name_count; c->cell_count++) {
 		unsigned n = c->cell_count;
@@ -210,7 +209,8 @@ struct str chunk_item_value(struct chunk *c, const struct item *item)
 	if (!item->entry)
 		return item->message->value;
 	char *text = yyjson_val_write(item->entry, 0, &len);
-	must(text);
+	if (!text)
+		memory_out(item->message->value.len);
 	struct str value = arena_str(&c->memory, str_of(text, len));
 	free(text);
 	return value;

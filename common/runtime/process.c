@@ -6,6 +6,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/runtime/publisher.h"
 #include "common/runtime/shard.h"
@@ -131,8 +132,7 @@ static void make_settings(struct process *p)
 struct process *process_new(const struct worker *worker, const struct ports *ports,
                             const struct process_options *options)
 {
-	struct process *p = calloc(1, sizeof(*p));
-	must(p);
+	struct process *p = memory_new(sizeof(*p));
 	p->worker = worker;
 	p->ports = *ports;
 	p->options = *options;
@@ -196,9 +196,8 @@ static struct shard *shard_at(struct process *p, int32_t partition)
 	must(partition >= 0 && partition < 100000);
 	if (n >= p->shard_room) {
 		unsigned room = n + 16;
-		p->shards = realloc(p->shards, room * sizeof(struct shard *));
-		p->updates = realloc(p->updates, room * sizeof(*p->updates));
-		must(p->shards && p->updates);
+		p->shards = memory_resize(p->shards, room, sizeof(struct shard *));
+		p->updates = memory_resize(p->updates, room, sizeof(*p->updates));
 		memset(p->shards + p->shard_room, 0,
 		       (room - p->shard_room) * sizeof(struct shard *));
 		memset(p->updates, 0, room * sizeof(*p->updates));
@@ -207,8 +206,7 @@ static struct shard *shard_at(struct process *p, int32_t partition)
 	if (n >= p->shard_count)
 		p->shard_count = n + 1;
 	if (!p->shards[n]) {
-		p->shards[n] = malloc(sizeof(struct shard));
-		must(p->shards[n]);
+		p->shards[n] = memory_new(sizeof(struct shard));
 		shard_init(p->shards[n], &p->shard_setting, partition);
 	}
 	return p->shards[n];
@@ -238,8 +236,7 @@ static void read_reference(struct process *p, int64_t now_ms)
 
 static void send_load(struct process *p, struct shard *s)
 {
-	struct load_call *call = calloc(1, sizeof(*call));
-	must(call);
+	struct load_call *call = memory_new(sizeof(*call));
 	arena_init(&call->memory, 4096);
 	const struct chunk *c = &s->chunk;
 	int64_t next = s->flushing && s->flush_sent ? s->flushing->after.position : s->input_cursor;
@@ -268,8 +265,8 @@ static void send_load(struct process *p, struct shard *s)
 static void send_append(struct process *p, struct shard *s)
 {
 	const struct timer *timer = timers_first(&s->timers);
-	struct append_call *call = calloc(1, sizeof(*call));
-	must(timer && call);
+	struct append_call *call = memory_new(sizeof(*call));
+	must(timer);
 	arena_init(&call->memory, 1024);
 	struct arena *a = &call->memory;
 	struct str id = timer->member;

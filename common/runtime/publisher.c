@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define ABORT_RETRY_MS 20
@@ -85,9 +86,8 @@ const struct transaction *publisher_next(struct publisher *p, struct shard *cons
 	if (p->state != PUBLISHER_IDLE || now_ms < p->retry_ms || count == 0)
 		return NULL;
 	if (p->room < count) {
-		p->carried = realloc(p->carried, count * sizeof(*p->carried));
-		p->batches = realloc(p->batches, count * sizeof(struct batch *));
-		must(p->carried && p->batches);
+		p->carried = memory_resize(p->carried, count, sizeof(*p->carried));
+		p->batches = memory_resize(p->batches, count, sizeof(struct batch *));
 		p->room = count;
 	}
 	p->transaction.carried_count = 0;

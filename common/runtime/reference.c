@@ -19,6 +19,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/base/table.h"
 #include "common/domain/measure.h"
@@ -572,7 +573,7 @@ void reference_store_add(struct reference_store *store, const struct message *me
 
 struct reference_store *reference_store_new(void)
 {
-	struct reference_store *store = memory_resize(NULL, sizeof(*store));
+	struct reference_store *store = memory_new(sizeof(*store));
 
 	*store = (struct reference_store){ 0 };
 	arena_init(&store->memory, MEMORY_BYTES);

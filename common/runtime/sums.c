@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define SUMS_ARENA (64 * 1024)
@@ -50,7 +51,7 @@ static struct sum_list *list_of(struct sums *s, unsigned target)
 {
 	must(target < s->target_count);
 	if (!s->lists) {
-		s->lists = memory_resize(NULL, s->target_count * sizeof(*s->lists));
+		s->lists = memory_array(s->target_count, sizeof(*s->lists));
 		for (unsigned t = 0; t < s->target_count; t++) {
 			table_init(&s->lists[t].rows);
 			s->lists[t].first = NULL;

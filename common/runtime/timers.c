@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 void timers_init(struct timers *t)
@@ -55,12 +56,9 @@ void timers_add(struct timers *t, struct str member, int64_t due_ms)
 		return;
 	if (t->count == t->room) {
 		t->room = t->room ? t->room * 2 : 16;
-		t->heap = realloc(t->heap, t->room * sizeof(*t->heap));
-		must(t->heap);
+		t->heap = memory_resize(t->heap, t->room, sizeof(*t->heap));
 	}
-	char *copy = malloc(member.len + 1);
-	must(copy);
-	memcpy(copy, member.ptr, member.len);
+	char *copy = memory_copy(member);
 	unsigned i = t->count++;
 	t->heap[i] = (struct timer){ due_ms, str_of(copy, member.len) };
 	for (; i && t->heap[(i - 1) / 2].due_ms > t->heap[i].due_ms; i = (i - 1) / 2)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 
 #define KEYS_A_STEP 1000
 #define WALK_PAUSE_MS 30000
@@ -68,7 +69,7 @@ static void add(struct catalog *catalog, struct catalog_ids *into, struct str id
 	table_add(&catalog->table, hash, entry);
 	if (into->count == into->room) {
 		into->room = into->room ? 2 * into->room : 64;
-		into->ids = memory_resize(into->ids, into->room * sizeof(*into->ids));
+		into->ids = memory_resize(into->ids, into->room, sizeof(*into->ids));
 	}
 	into->ids[into->count++] = entry->id;
 }

@@ -11,6 +11,7 @@
 #include "common/adapters/lane.h"
 #include "common/adapters/system_clock.h"
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "services/tallyctl/command.h"
 
@@ -108,9 +109,8 @@ static void on_jobs(void *self, struct job *list)
 
 struct rc refused_new(const struct config *config, struct refused **out)
 {
-	struct refused *refused = calloc(1, sizeof(*refused));
+	struct refused *refused = memory_new(sizeof(*refused));
 
-	must(refused);
 	refused->config = config;
 	pthread_mutex_init(&refused->lock, NULL);
 	for (unsigned i = 0; i < REFUSED_SLOTS; i++)

@@ -11,6 +11,7 @@
 #include "common/adapters/lane.h"
 #include "common/adapters/system_clock.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "services/tallyctl/progress.h"
 
@@ -141,10 +142,9 @@ static void on_job(void *self, struct job *list)
 
 struct rc watch_new(const struct config *config, struct watch **out)
 {
-	struct watch *watch = calloc(1, sizeof(*watch));
+	struct watch *watch = memory_new(sizeof(*watch));
 	struct rc rc;
 
-	must(watch);
 	watch->config = config;
 	watch->invocation.config = config;
 	watch->invocation.memory = &watch->memory;

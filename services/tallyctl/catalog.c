@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/table.h"
 #include "common/base/timestamp.h"
 #include "events.h"
@@ -40,7 +41,7 @@ struct catalog {
 
 struct catalog *catalog_new(void)
 {
-	struct catalog *catalog = memory_resize(NULL, sizeof(*catalog));
+	struct catalog *catalog = memory_new(sizeof(*catalog));
 
 	*catalog = (struct catalog){ .newest_end = -1 };
 	arena_init(&catalog->memory, 65536);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/host/connection.h"
 #include "events.h"
@@ -158,8 +159,8 @@ static struct dlq_entry *add_entry(struct dlq_partition *partition)
 {
 	if (partition->count == partition->room) {
 		partition->room = partition->room ? partition->room * 2 : 256;
-		partition->entries = memory_resize(partition->entries,
-		                                   partition->room * sizeof(*partition->entries));
+		partition->entries = memory_resize(partition->entries, partition->room,
+		                                   sizeof(*partition->entries));
 	}
 	partition->entries[partition->count] = (struct dlq_entry){ .offset = 0 };
 	return &partition->entries[partition->count++];

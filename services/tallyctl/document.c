@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/must.h"
+#include "common/base/memory.h"
 #include "common/base/timestamp.h"
 #include "common/codec/message.h"
 #include "common/host/spelling.h"
@@ -40,7 +40,7 @@ struct files {
 
 void document_init(struct document *document)
 {
-	struct files *files = memory_resize(NULL, sizeof(*files));
+	struct files *files = memory_new(sizeof(*files));
 
 	*document = (struct document){ .files = files };
 	*files = (struct files){ .count = 0 };
@@ -171,7 +171,7 @@ void document_add_text(struct document *document, const char *name, struct str t
 	}
 	if (files->count == files->room) {
 		files->room = files->room ? files->room * 2 : 8;
-		files->roots = memory_resize(files->roots, files->room * sizeof(json_t *));
+		files->roots = memory_resize(files->roots, files->room, sizeof(json_t *));
 	}
 	files->roots[files->count++] = root;
 	if (json_is_object(root) || json_is_array(root))
@@ -345,7 +345,8 @@ static const void *decode_data(const struct decoding *d, const struct record_typ
 	struct envelope envelope;
 	struct fault fault;
 
-	must(text);
+	if (!text)
+		memory_out(0);
 	message.value = arena_printf(arena,
 	                             "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/x\","
 	                             "\"type\":\"%s\",\"data\":%s}",
@@ -364,8 +365,8 @@ static void add_definition(struct document *document, const struct definition *d
 {
 	if (document->count == document->room) {
 		document->room = document->room ? document->room * 2 : 64;
-		document->definitions = memory_resize(document->definitions,
-		                                      document->room * sizeof(struct definition));
+		document->definitions = memory_resize(document->definitions, document->room,
+		                                      sizeof(struct definition));
 	}
 	document->definitions[document->count++] = *definition;
 }

@@ -5,6 +5,7 @@
 
 #include "common/adapters/memory/broker.h"
 #include "common/adapters/memory/store.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/base/timestamp.h"
 #include "common/runtime/cursor.h"
@@ -197,7 +198,7 @@ static void add_group(struct stage *s)
 
 struct stage *stage_new(const struct worker *worker, bool unflushed)
 {
-	struct stage *s = memory_resize(NULL, sizeof(*s));
+	struct stage *s = memory_new(sizeof(*s));
 
 	*s = (struct stage){ .worker = worker, .unflushed = unflushed };
 	arena_init(&s->memory, 4096);

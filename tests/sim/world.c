@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/runtime/cursor.h"
 
@@ -271,13 +272,14 @@ static void set_chances(struct sim_world *w)
 
 struct sim_world *sim_world_new(const struct sim_app *app, const struct sim_options *options)
 {
-	struct sim_world *w = memory_resize(NULL, sizeof(*w));
+	struct sim_world *w = memory_new(sizeof(*w));
 
 	*w = (struct sim_world){ .app = app, .options = *options, .emptied_ms = -RESTORE_MS };
 	w->dice = (struct dice){ options->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
 	arena_init(&w->memory, 65536);
 	memory_clock_init(&w->clock, WALL_START_MS);
-	memory_schedule_init(&w->schedule, &w->clock, splitmix_next(&w->dice.state), options->direct);
+	memory_schedule_init(&w->schedule, &w->clock, splitmix_next(&w->dice.state),
+	                     options->direct);
 	w->schedule.quiet = !options->faults;
 	w->schedule.trace = options->trace;
 	w->schedule.trace_to = options->trace_to;

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 /* ---- what is checked at every step ---- */
@@ -65,7 +66,7 @@ static void note_number(struct sim_world *w, struct sim_group *g, int32_t shard,
 
 	if (number >= room) {
 		g->number_room[shard] = number * 2 + 64;
-		g->numbers[shard] = memory_resize(g->numbers[shard], g->number_room[shard]);
+		g->numbers[shard] = memory_resize(g->numbers[shard], g->number_room[shard], 1);
 		memset(g->numbers[shard] + room, 0, g->number_room[shard] - room);
 	}
 	if (g->numbers[shard][number])
@@ -127,7 +128,7 @@ static void gather(struct sim_world *w, struct str topic, const struct sim_group
 				continue;
 			if (into->count == into->room) {
 				into->room = into->room ? into->room * 2 : 64;
-				into->all = memory_resize(into->all, into->room * sizeof(o));
+				into->all = memory_resize(into->all, into->room, sizeof(o));
 			}
 			into->all[into->count++] = o;
 		}

@@ -38,6 +38,7 @@ CASES = [
      '#include "common/domain/thing.h"\n#include <string.h>\n'),
     ("banned calls", DOMAIN, "\tstrcpy(a, b);\n", "\t/* not strcpy() */ copy(a, \"gets(\");\n"),
     ("heap", FOLD, "\tp = malloc(5);\n", "\tp = arena_alloc(a, 5);\n"),
+    ("allocations", "common/adapters/a.c", "\tp = strdup(s);\n", "\tp = memory_copy(s);\n"),
     ("reals", FOLD, "\tdouble x;\n", "\tint64_t doubled;\n"),
     ("licence", DOMAIN, "int a;\n", SPDX),
     ("purpose", "common/domain/thing.h", HEADER.replace(" * Things, by value.\n", ""), HEADER),

@@ -51,6 +51,8 @@ PURE_HEADERS = {"assert.h", "ctype.h", "inttypes.h", "limits.h", "stdbool.h", "s
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets|localtime|localtime_r|gmtime|"
                     r"gmtime_r|mktime|asctime|ctime|setlocale|alloca)\s*\(")
 HEAP = re.compile(r"\b(malloc|calloc|realloc|free|strdup|strndup|aligned_alloc)\s*\(")
+ALLOCATE = re.compile(r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|strdup|"
+                      r"strndup|v?asprintf|open_memstream|getline)\s*\(")
 REAL = re.compile(r"\b(float|double)\b")
 LATER = re.compile(r"\b(TODO|FIXME|XXX)\b")
 MACHINE = re.compile(r"(?<![\w.$}])/(root|home|work|Users)/\w")
@@ -115,6 +117,10 @@ def is_pure(file: File) -> bool:
 
 def is_without_heap(file: File) -> bool:
     return is_pure(file) or (is_c(file) and file.under("common/codec"))
+
+
+def is_allocating(file: File) -> bool:
+    return is_product(file) and file.path != "common/base/memory.c"
 
 
 def is_without_reals(file: File) -> bool:
@@ -252,6 +258,10 @@ def heap(file: File) -> Iterator[Finding]:
     yield from search(file, HEAP, "{}(): memory comes from the batch arena")
 
 
+def allocations(file: File) -> Iterator[Finding]:
+    yield from search(file, ALLOCATE, "{}(): memory.h looks at what it returns")
+
+
 def reals(file: File) -> Iterator[Finding]:
     yield from search(file, REAL, "{}: money and decisions have no reals")
 
@@ -302,6 +312,7 @@ LAWS: tuple[tuple[str, Callable[[File], bool], Callable[[File], Iterable[Finding
     ("own header first", is_c, own_header_first),
     ("banned calls", is_not_test, banned_calls),
     ("heap", is_without_heap, heap),
+    ("allocations", is_allocating, allocations),
     ("reals", is_without_reals, reals),
     ("licence", is_code, licence),
     ("purpose", is_header, purpose),

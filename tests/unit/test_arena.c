@@ -166,26 +166,6 @@ static void sanitizer_sees_misuse(void **state)
 	assert_non_null(strstr(text, "heap-use-after-free"));
 }
 
-static void take_too_much(void *arg)
-{
-	*(void **)arg = memory_resize(NULL, SIZE_MAX / 4);
-}
-
-static void out_of_memory_is_fatal(void **state)
-{
-	void *block = NULL;
-	char text[1024];
-	int status;
-
-	(void)state;
-	if (TESTING_ASAN || TESTING_TSAN)
-		skip(); /* they end the process on their own */
-	status = testing_child(take_too_much, &block, text, sizeof(text));
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 71);
-	assert_non_null(strstr(text, "event=out_of_memory wanted_bytes="));
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(keeps_blocks_apart),
 	cmocka_unit_test(keeps_its_first_chunk),
@@ -193,6 +173,5 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(copies_text),
 	cmocka_unit_test(resizes),
 	cmocka_unit_test(sanitizer_sees_misuse),
-	cmocka_unit_test(out_of_memory_is_fatal),
 };
 TESTING_MAIN(tests)

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define TRANSACTION_TIMEOUT_MS 10000
@@ -16,7 +17,7 @@
 
 struct memory_broker *memory_broker_new(struct memory_schedule *schedule)
 {
-	struct memory_broker *b = memory_resize(NULL, sizeof(*b));
+	struct memory_broker *b = memory_new(sizeof(*b));
 
 	*b = (struct memory_broker){ .schedule = schedule,
 		                     .transaction_timeout_ms = TRANSACTION_TIMEOUT_MS };
@@ -138,8 +139,8 @@ struct log_record *log_append(struct memory_broker *b, struct partition_log *log
 	r->transaction = transaction;
 	if (log->count == log->room) {
 		log->room = log->room ? log->room * 2 : 64;
-		log->records = memory_resize(log->records,
-		                             (size_t)log->room * sizeof(struct log_record *));
+		log->records =
+			memory_resize(log->records, (size_t)log->room, sizeof(struct log_record *));
 	}
 	log->records[log->count++] = r;
 	return r;
@@ -334,7 +335,7 @@ static void marker_free(struct memory_call *call)
 static void send_marker(struct memory_broker *b, struct open_transaction *t,
                         struct transaction_part *part, struct transaction_offset *offset)
 {
-	struct marker_call *m = memory_resize(NULL, sizeof(*m));
+	struct marker_call *m = memory_new(sizeof(*m));
 
 	*m = (struct marker_call){ .broker = b, .transaction = t, .part = part, .offset = offset };
 	m->call.name = part ? "marker" : "cursor-marker";

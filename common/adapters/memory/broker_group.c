@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define HEARTBEAT_MS 2000
@@ -75,7 +76,7 @@ static struct group_call *call_new(struct memory_member *m, const char *name, in
                                    bool (*arrive)(struct memory_call *),
                                    bool (*answer)(struct memory_call *))
 {
-	struct group_call *c = memory_resize(NULL, sizeof(*c));
+	struct group_call *c = memory_new(sizeof(*c));
 
 	*c = (struct group_call){ .member = m, .member_id = m->known_id };
 	c->call = (struct memory_call){ .party = m->party, .name = name, .partition = partition };
@@ -98,7 +99,7 @@ static void add_event(struct memory_member *m, enum happening_kind kind, int32_t
 {
 	if (m->event_count == m->event_room) {
 		m->event_room = m->event_room ? m->event_room * 2 : 8;
-		m->events = memory_resize(m->events, m->event_room * sizeof(*m->events));
+		m->events = memory_resize(m->events, m->event_room, sizeof(*m->events));
 	}
 	m->events[m->event_count++] = (struct group_event){ kind, partition };
 }

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 /* A call that is answered with one happening. */
@@ -31,7 +32,7 @@ struct taking {
 
 static struct taking *taking_new(struct memory_member *m)
 {
-	struct taking *taking = memory_resize(NULL, sizeof(*taking));
+	struct taking *taking = memory_new(sizeof(*taking));
 
 	taking->next = m->takings;
 	taking->here = &m->takings;
@@ -232,7 +233,7 @@ static struct member_call *call_new(struct memory_member *m, const char *name,
                                     bool (*execute)(struct member_call *), enum happening_kind kind,
                                     int32_t partition, uint64_t ticket)
 {
-	struct member_call *c = memory_resize(NULL, sizeof(*c));
+	struct member_call *c = memory_new(sizeof(*c));
 
 	*c = (struct member_call){ .member = m, .execute = execute };
 	c->call = (struct memory_call){ .party = m->party, .name = name, .partition = partition };

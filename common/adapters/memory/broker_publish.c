@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 enum trouble { TROUBLE_NONE, TROUBLE_ABORTABLE, TROUBLE_FATAL };
@@ -154,7 +155,7 @@ static void publish_free(struct memory_call *call)
 
 static void send_late_commit(const struct publish_call *from)
 {
-	struct publish_call *c = memory_resize(NULL, sizeof(*c));
+	struct publish_call *c = memory_new(sizeof(*c));
 
 	*c = *from;
 	arena_init(&c->memory, 256);
@@ -386,7 +387,7 @@ static void copy_transaction(struct publish_call *c)
 
 void member_publish(struct memory_member *m, const struct transaction *transaction)
 {
-	struct publish_call *c = memory_resize(NULL, sizeof(*c));
+	struct publish_call *c = memory_new(sizeof(*c));
 
 	must(!m->publishing && transaction->carried_count > 0);
 	m->publishing = true;

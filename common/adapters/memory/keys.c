@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define HISTORY_UNITS 400
@@ -23,14 +24,7 @@ struct keys_undo {
 
 static struct str text_new(struct str s)
 {
-	char *copy;
-
-	if (!s.ptr)
-		return s;
-	copy = memory_resize(NULL, s.len);
-	if (s.len)
-		memcpy(copy, s.ptr, s.len);
-	return str_of(copy, s.len);
+	return s.ptr ? str_of(memory_copy(s), s.len) : s;
 }
 
 static void text_free(struct str s)
@@ -40,7 +34,7 @@ static void text_free(struct str s)
 
 static struct stored *stored_new(struct str key, enum stored_kind kind)
 {
-	struct stored *s = memory_resize(NULL, sizeof(*s));
+	struct stored *s = memory_new(sizeof(*s));
 
 	*s = (struct stored){ .key = text_new(key), .kind = kind };
 	return s;
@@ -69,7 +63,7 @@ static struct stored *stored_copy(const struct stored *from)
 	s->has_cursor = from->has_cursor;
 	s->count = s->room = from->count;
 	if (s->count)
-		s->pairs = memory_resize(NULL, s->count * sizeof(*s->pairs));
+		s->pairs = memory_array(s->count, sizeof(*s->pairs));
 	for (unsigned i = 0; i < s->count; i++)
 		s->pairs[i] = (struct pair){ text_new(from->pairs[i].name),
 			                     text_new(from->pairs[i].value) };
@@ -107,7 +101,7 @@ static void pair_put(struct stored *s, struct str name, struct str value)
 	}
 	if (s->count == s->room) {
 		s->room = s->room ? s->room * 2 : 4;
-		s->pairs = memory_resize(s->pairs, s->room * sizeof(*s->pairs));
+		s->pairs = memory_resize(s->pairs, s->room, sizeof(*s->pairs));
 	}
 	memmove(s->pairs + at + 1, s->pairs + at, (s->count - at) * sizeof(*s->pairs));
 	s->pairs[at] = (struct pair){ text_new(name), text_new(value) };
@@ -209,7 +203,7 @@ static void remember(struct memory_keys *k, struct str key)
 	for (u = k->history; u && u->unit == k->unit; u = u->older)
 		if (str_eq(u->key, key))
 			return;
-	u = memory_resize(NULL, sizeof(*u));
+	u = memory_new(sizeof(*u));
 	*u = (struct keys_undo){ .older = k->history, .unit = k->unit, .key = text_new(key) };
 	u->was = now ? stored_copy(now) : NULL;
 	k->history = u;
@@ -344,7 +338,7 @@ static int by_key(const void *a, const void *b)
 
 const struct stored **memory_keys_sorted(const struct memory_keys *k, size_t *count)
 {
-	const struct stored **all = memory_resize(NULL, k->table.count * sizeof(*all));
+	const struct stored **all = memory_array(k->table.count, sizeof(*all));
 	size_t cursor = 0, n = 0;
 	const struct stored *s;
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/arena.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define LINE_BYTES 512
@@ -74,7 +74,7 @@ void memory_schedule_put(struct memory_schedule *s, struct memory_call *call)
 {
 	if (s->count == s->room) {
 		s->room = s->room ? s->room * 2 : 32;
-		s->calls = memory_resize(s->calls, s->room * sizeof(struct memory_call *));
+		s->calls = memory_resize(s->calls, s->room, sizeof(struct memory_call *));
 	}
 	call->arrived = !call->arrive;
 	call->due_ms = s->clock->now_ms + memory_schedule_delay(s);

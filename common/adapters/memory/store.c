@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 #define KEY_BYTES 320
@@ -456,7 +457,7 @@ static struct store_call *call_new(struct memory_store_port *port, const char *n
                                    bool (*execute)(struct store_call *), enum happening_kind kind,
                                    int32_t partition, uint64_t ticket)
 {
-	struct store_call *c = memory_resize(NULL, sizeof(*c));
+	struct store_call *c = memory_new(sizeof(*c));
 
 	*c = (struct store_call){ .port = port, .execute = execute, .ticket = ticket };
 	c->call =
@@ -588,7 +589,7 @@ static void port_due(void *self, int32_t partition, uint64_t ticket, unsigned ma
 struct store memory_store_bind(struct memory_store *s, struct memory_party *party,
                                const struct worker *worker, struct inbox *inbox)
 {
-	struct memory_store_port *port = memory_resize(NULL, sizeof(*port));
+	struct memory_store_port *port = memory_new(sizeof(*port));
 
 	*port = (struct memory_store_port){
 		.older = s->ports, .store = s, .party = party, .worker = worker, .inbox = inbox
