@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A long time at a steady rate: memory stays flat, Redis gets no key beyond the documented ones.
 
-Every process is weighed every few seconds. After a warm-up, in which caches fill, a straight line
-is laid through each worker's samples; what it grows by until the end must be less than what its
-shards note of new entities (LIMIT_SEEN_ENTITIES) and some slack. At the end all is compared with
-the independent oracle, and every key of Redis with docs/REDIS.md.
+The stream is the ladder's with all of it on one business day: so payees, products, channels and
+periods are soon all there, and only orders go on being new. After a warm-up, in which caches fill,
+a worker's memory in use (tallyworks_heap_used_bytes) may not grow by more than SLACK_MB and what
+its shards note of each new order (LIMIT_SEEN_ENTITIES). In use is compared at its lowest, in two
+spans of equal length: what waits to be read or sent comes and goes with what the machine does. The
+resident memory is that and what is kept for the next batches; it may not pass RESIDENT_MB, and once
+nothing comes any more, most of what is kept must go back. At the end all is compared with the
+independent oracle, and every key of Redis with docs/REDIS.md.
 
 environment: SOAK_SECONDS=1800, SOAK_RATE=1000, TALLY_TEST_KEEP=1
 """
@@ -25,7 +29,7 @@ import ladder as ladders  # noqa: E402
 from rig import ROOT, Place, free_port, program  # noqa: E402
 from rig.redis import Redis  # noqa: E402
 from rig.stage import Stage, main, must  # noqa: E402
-from rig.workers import Fleet  # noqa: E402
+from rig.workers import Fleet, Worker  # noqa: E402
 from watch import sample  # noqa: E402
 
 SECONDS = int(os.environ.get("SOAK_SECONDS") or 1800)
@@ -33,14 +37,17 @@ RATE = int(os.environ.get("SOAK_RATE") or 1000)
 EVERY_S = 5.0
 WARM_UP = 0.4            # of the time
 CACHE = 4 << 20          # bytes: full long before the warm-up ends
-SLACK_MB = 6.0           # of the allocator and the samples
-SEEN_BYTES = 32          # that a shard notes of an entity, in a table that is at least half full
+SLACK_MB = 4.0           # of the lowest memory in use
+RESIDENT_MB = 160.0      # of a worker, at most, with this cache
+KEPT_MB = 32.0           # resident besides twice what is in use, when nothing comes
+CALM_S = 90.0            # until the rest is given back, at most; looked at once a minute
+SEEN_BYTES = 16          # an order, by which a shard's table of those seen grows when it doubles
 MB = 1 << 20
 SETTLE_S = 120.0
-ENTITY = {"orders": "order:", "commissions": "pay:", "scoreboard": "sales:"}
+DAY = re.compile(rb'"time":"2026-[0-9]{2}-[0-9]{2}T')
 KEY = re.compile(r"^### `([^`]+)`", re.M)
 
-Samples = dict[str, list[tuple[float, float]]]  # process -> (seconds, MB)
+Samples = dict[str, list[tuple[float, float, float]]]  # process -> (s, MB resident, MB in use)
 
 
 def resident_mb(pid: int) -> float:
@@ -48,18 +55,31 @@ def resident_mb(pid: int) -> float:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / MB
 
 
-def growth_a_second(samples: list[tuple[float, float]]) -> float:
-    """The slope of the straight line through them, MB/s."""
-    count = len(samples)
-    mean_x = sum(x for x, _ in samples) / count
-    mean_y = sum(y for _, y in samples) / count
-    return (sum((x - mean_x) * (y - mean_y) for x, y in samples)
-            / sum((x - mean_x) ** 2 for x, _ in samples))
+class OneDay(ladders.Ladder):
+    """The ladder's events, all on one day."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        lines = self.events_file
+        self.folder = self.folder.with_name(self.folder.name + "-one-day")
+        self.folder.mkdir(exist_ok=True)
+        self.events_file = self.folder / lines.name
+        if not self.events_file.exists():
+            part = self.folder / f"part-{os.getpid()}"
+            with open(lines, "rb") as source, open(part, "wb") as file:
+                file.writelines(DAY.sub(b'"time":"2026-02-04T', line) for line in source)
+            part.rename(self.events_file)
 
 
-def weigh(pids: dict[str, int], samples: Samples, at: float) -> None:
+def in_use_mb(worker: Worker) -> float:
+    """0.0: it did not answer in time."""
+    return sample(worker).total("heap_used_bytes") / MB
+
+
+def weigh(pids: dict[str, int], fleet: Fleet, samples: Samples, at: float) -> None:
+    in_use = {worker.name: in_use_mb(worker) for worker in fleet.members}
     for name, pid in pids.items():
-        samples[name].append((at, resident_mb(pid)))
+        samples[name].append((at, resident_mb(pid), in_use.get(name, 0.0)))
 
 
 def pids_of(stage: Stage, fleet: Fleet) -> dict[str, int]:
@@ -90,19 +110,54 @@ def count_keys(place: Place) -> Counter:
     return found
 
 
-def must_be_flat(stage: Stage, samples: Samples, keys: Counter) -> None:
+def lowest(samples: list[tuple[float, float, float]], since: float, until: float) -> float:
+    """MB in use."""
+    return min(used for at, _, used in samples if since <= at <= until and used > 0)
+
+
+def faults_of(name: str, samples: list[tuple[float, float, float]], orders: int) -> list[str]:
+    """What a worker's samples say against it; orders: all that there are in the end."""
+    end, warm = samples[-1][0], samples[-1][0] * WARM_UP
+    half = (warm + end) / 2
+    grown = lowest(samples, half, end) - lowest(samples, warm, half)
+    allowed = SLACK_MB + (orders * SEEN_BYTES / MB if name == "orders" else 0)
+    most = max(resident for _, resident, _ in samples)
+    wrong = []
+    if grown > allowed:
+        wrong.append(f"{name} holds {grown:.1f} MB more, allowed are {allowed:.1f}")
+    if most > RESIDENT_MB:
+        wrong.append(f"{name} had {most:.1f} MB resident, allowed are {RESIDENT_MB}")
+    return wrong
+
+
+def must_be_flat(stage: Stage, samples: Samples, fleet: Fleet, orders: int) -> None:
     wrong = []
     for name, all_of_it in samples.items():
-        late = [one for one in all_of_it if one[0] >= SECONDS * WARM_UP]
-        grown = growth_a_second(late) * (late[-1][0] - late[0][0])
-        stage.say(f"{name}: {late[0][1]:.1f} MB warmed up, {late[-1][1]:.1f} MB at the end, "
-                  f"most {max(mb for _, mb in all_of_it):.1f}; the line rises by {grown:.1f} MB")
-        entities = sum(count for kind, count in keys.items()
-                       if name in ENTITY and kind.startswith(ENTITY[name]))
-        allowed = SLACK_MB + entities * SEEN_BYTES / MB
-        if name in ENTITY and grown > allowed:
-            wrong.append(f"{name} by {grown:.1f} MB, allowed are {allowed:.1f}")
+        at_warm = next(one for one in all_of_it if one[0] >= all_of_it[-1][0] * WARM_UP)
+        stage.say(f"{name}: resident {at_warm[1]:.1f} MB warmed up, {all_of_it[-1][1]:.1f} MB at "
+                  f"the end, most {max(mb for _, mb, _ in all_of_it):.1f}")
+    for worker in fleet.members:
+        one = samples[worker.name]
+        warm, end = one[-1][0] * WARM_UP, one[-1][0]
+        stage.say(f"{worker.name}: in use at least {lowest(one, warm, (warm + end) / 2):.1f} MB, "
+                  f"then {lowest(one, (warm + end) / 2, end):.1f}; most "
+                  f"{max(used for _, _, used in one):.1f}")
+        wrong += faults_of(worker.name, one, orders)
     must(not wrong, f"memory grows: {', '.join(wrong)}")
+
+
+def must_give_back(stage: Stage, fleet: Fleet) -> None:
+    """Nothing comes any more: what the stream's peaks took is not kept."""
+    deadline = time.monotonic() + CALM_S
+    for worker in fleet.members:
+        while True:
+            resident, used = resident_mb(worker.pid), in_use_mb(worker)
+            if used and resident <= 2 * used + KEPT_MB:
+                break
+            must(time.monotonic() < deadline,
+                 f"{worker.name} keeps {resident:.1f} MB, of which {used:.1f} are in use")
+            time.sleep(1.0)
+        stage.say(f"{worker.name}: resident {resident:.1f} MB when calm, {used:.1f} in use")
 
 
 def soak(stage: Stage, work: ladders.Ladder, place: Place, fleet: Fleet) -> Samples:
@@ -114,14 +169,14 @@ def soak(stage: Stage, work: ladders.Ladder, place: Place, fleet: Fleet) -> Samp
         while producing.poll() is None:
             time.sleep(EVERY_S)
             must(not fleet.dead(), "\n".join(fleet.dead()))
-            weigh(pids, samples, time.monotonic() - began)
+            weigh(pids, fleet, samples, time.monotonic() - began)
         must(producing.returncode == 0, "produce failed")
     return samples
 
 
 def test() -> None:
     with Stage("soak", own_redis=True) as stage:
-        work = ladders.Ladder(SECONDS * RATE)
+        work = OneDay(SECONDS * RATE)
         place = ladders.prepare(stage, work)
         stage.say(f"{SECONDS} s at {RATE} events/s")
         fleet = Fleet(place, stage.logs, settings={"cache.max.bytes": str(CACHE)})
@@ -133,11 +188,12 @@ def test() -> None:
                 state = sample(worker).total("state_memory_bytes") / MB
                 stage.say(f"{worker.name}: entities and batches are {state:.1f} MB of it")
             fleet.settle(SETTLE_S)
+            must_give_back(stage, fleet)
             must(not any(fleet.drain().values()), "not all drained")
         keys = count_keys(place)
         for kind, count in sorted(keys.items()):
             stage.say(f"{kind}: {count}")
-        must_be_flat(stage, samples, keys)
+        must_be_flat(stage, samples, fleet, keys["order:<order_id>"])
         ladders.must_be_exact(stage, place, work, "after the soak")
 
 
