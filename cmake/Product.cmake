@@ -140,9 +140,26 @@ function(tally_dashboard)
     tally_embed(${name} ${path} services/dashboard/page.h)
     list(APPEND sources "${TALLY_GENERATED}/${name}.c")
   endforeach()
+  tally_contract()
+  list(APPEND sources "${TALLY_GENERATED}/contract_files.c")
   tally_library(tally_dashboard FOLDERS services/dashboard SOURCES ${sources}
                 LINKS tally_ctl tally_host tally_services)
   tally_program(tally-dashboard "${CMAKE_SOURCE_DIR}/services/dashboard/main.c")
+endfunction()
+
+# The contract as a page, and the files of schemas/ that the dashboard serves beside it.
+function(tally_contract)
+  set(generator "${CMAKE_SOURCE_DIR}/schemas/contract.py")
+  file(GLOB_RECURSE schemas CONFIGURE_DEPENDS
+       "${CMAKE_SOURCE_DIR}/schemas/*.json" "${CMAKE_SOURCE_DIR}/schemas/*.py")
+  add_custom_command(
+    OUTPUT "${TALLY_GENERATED}/contract_files.c"
+    COMMAND "${TALLY_PYTHON}" "${generator}" --out "${TALLY_GENERATED}"
+    DEPENDS ${schemas} "${CMAKE_SOURCE_DIR}/schemas/asyncapi.yaml"
+            "${CMAKE_SOURCE_DIR}/docs/PUBLISH.md" "${CMAKE_SOURCE_DIR}/docs/ERRORS.md"
+            "${CMAKE_SOURCE_DIR}/docs/TOPICS.md" "${CMAKE_SOURCE_DIR}/cmake/embed.py"
+    COMMENT "Generating the contract's page from schemas/"
+    VERBATIM)
 endfunction()
 
 # bench/NAME.c is the program bin/NAME.

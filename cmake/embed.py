@@ -6,18 +6,24 @@ OUT defines `const char NAME[]` and `const size_t NAME_len`, as HEADER declares 
 import sys
 
 
+def c_bytes(data):
+    """What stands between the braces of an array of char."""
+    lines = [", ".join(str(b if b < 128 else b - 256) for b in data[i:i + 20])
+             for i in range(0, len(data), 20)]
+    return "\t" + ",\n\t".join(lines) + ","
+
+
 def main():
     source, name, header, out = sys.argv[1:5]
     with open(source, "rb") as file:
         data = file.read()
-    lines = [", ".join(str(b if b < 128 else b - 256) for b in data[i:i + 20])
-             for i in range(0, len(data), 20)]
     text = (f"/* Made by cmake/embed.py from {source.rsplit('/', 1)[-1]}; do not edit. */\n"
             f'#include "{header}"\n\n'
             f"const size_t {name}_len = {len(data)};\n"
-            f"const char {name}[] = {{\n\t" + ",\n\t".join(lines) + ",\n};\n")
+            f"const char {name}[] = {{\n{c_bytes(data)}\n}};\n")
     with open(out, "w", encoding="ascii") as file:
         file.write(text)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ MAX_REFS = 8
 MAX_EXAMPLE = 4000  # C17 promises 4095 characters of a literal
 
 # Which keyword may stand where; the value is the type that its own value must have.
-ANNOTATIONS = {'title': str, 'description': str}
+ANNOTATIONS = {'title': str, 'description': str, 'x-unit': str}
 REFERENCE = {**ANNOTATIONS, '$ref': str, 'x-c-name': str, 'x-reason': str}
 KEYWORDS = {
 	'integer': {'minimum': int, 'maximum': int},

@@ -314,18 +314,28 @@ static void answer_api(struct api *api, const struct http_head *head, struct web
 	}
 }
 
+static const struct page_file *find_file(struct str path)
+{
+	static const struct page_file *const lists[] = { page_files, contract_files };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (const struct page_file *file = lists[i]; file->path; file++)
+			if (str_eq_c(path, file->path))
+				return file;
+	return NULL;
+}
+
 static bool answer_file(struct api *api, const struct http_head *head, struct web_answer *answer)
 {
-	for (const struct page_file *file = page_files; file->path; file++) {
-		if (!str_eq_c(head->path, file->path))
-			continue;
-		buf_put(answer->body, str_of(file->bytes, *file->len));
-		answer->content_type = file->content_type;
-		answer->headers = OF_PAGE;
-		conclude(api, head, answer);
-		return true;
-	}
-	return false;
+	const struct page_file *file = find_file(head->path);
+
+	if (!file)
+		return false;
+	buf_put(answer->body, str_of(file->bytes, *file->len));
+	answer->content_type = file->content_type;
+	answer->headers = OF_PAGE;
+	conclude(api, head, answer);
+	return true;
 }
 
 static bool is_ready(struct api *api)

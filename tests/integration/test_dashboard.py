@@ -31,6 +31,7 @@ EVENTS = 4000
 MONTH = "2026-01"
 WAIT_S = 20.0
 EX_USAGE, EX_CONFIG = 64, 78
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 TOKEN = "correct-horse-battery-staple"
 BOARDS = {"measures": ["order_amount", "collected", "commission"], "periods": ["day", "month"]}
 
@@ -295,7 +296,10 @@ def must_show_shards(dashboard: Dashboard, redis: Redis, prefix: str) -> None:
 
 def must_speak_http(dashboard: Dashboard) -> None:
     for path, kind in (("/", "text/html"), ("/app.js", "text/javascript"),
-                       ("/style.css", "text/css"), (f"/api/v1/days/company/all/{MONTH}", "json")):
+                       ("/style.css", "text/css"), ("/contract", "text/html"),
+                       ("/contract/asyncapi.yaml", "application/yaml"),
+                       ("/contract/common.schema.json", "application/schema+json"),
+                       (f"/api/v1/days/company/all/{MONTH}", "json")):
         status, headers, body = dashboard.get(path)
         must(status == 200 and kind in headers["content-type"] and body, f"{path}: {status}")
         must("default-src 'none'" in headers["content-security-policy"] and
@@ -313,6 +317,22 @@ def must_speak_http(dashboard: Dashboard) -> None:
     must("/api/v1/orders/{id}" in dashboard.json()["paths"], "the index names the paths")
 
 
+def must_serve_the_contract(dashboard: Dashboard) -> None:
+    """The page's links lead to files that are those of schemas/, byte for byte."""
+    page = dashboard.get("/contract")[2].decode()
+    links = set(re.findall(r'href="([^"#]+)"', page))
+    files = {link.removeprefix("contract/") for link in links if link.startswith("contract/")}
+    must(files == {"asyncapi.yaml"} | {str(path.relative_to(SCHEMAS)) for path in
+                                       SCHEMAS.rglob("*.schema.json")}, f"{files}")
+    for name in sorted(files):
+        status, headers, body = dashboard.get(f"/contract/{name}")
+        must(status == 200 and headers["etag"] and body == (SCHEMAS / name).read_bytes(),
+             f"{name}: {status}")
+    for link in links:
+        if not link.startswith(("https:", "data:")):
+            must(dashboard.get("/" + link.removeprefix("./"))[0] == 200, f"{link} leads nowhere")
+
+
 def must_refuse(dashboard: Dashboard) -> None:
     api = "/api/v1"
     for path in ("/nothing", "/api/v2", f"{api}/figures", f"{api}/figures/team/no-such/{MONTH}",
@@ -320,7 +340,7 @@ def must_refuse(dashboard: Dashboard) -> None:
                  f"{api}/commissions/no-such", f"{api}/pay/no-such/{MONTH}",
                  f"{api}/boards/collected/team/no-such/{MONTH}", f"{api}/tree/2026/x",
                  f"{api}/members/team/no-such/{MONTH}", f"{api}/days/company/all/2031-01",
-                 "/../etc/passwd", "/page.h"):
+                 "/../etc/passwd", "/page.h", "/contract/", "/contract/released.json"):
         dashboard.problem(path, 404)
     for path in (f"{api}/figures/team/T1/2026-13", f"{api}/figures/planet/x/{MONTH}",
                  f"{api}/figures/team/%ff/{MONTH}", f"{api}/orders/%00", f"{api}/live?x=1",
@@ -413,7 +433,8 @@ def must_ask_for_the_token(stage: Stage, place: Place) -> None:
             found = dashboard.problem("/api/v1/live", 401, **headers)
             must(TOKEN not in json.dumps(found), f"{found}")
         dashboard.problem("/api/v1/stream", 401)
-        for path in ("/", "/app.js", "/livez", "/readyz", "/metrics"):
+        for path in ("/", "/app.js", "/contract", "/contract/asyncapi.yaml", "/livez", "/readyz",
+                     "/metrics"):
             must(dashboard.get(path)[0] == 200, f"{path} needs no token")
         good = {"Authorization": f"Bearer {TOKEN}"}
         must(dashboard.get("/api/v1/live", **good)[0] == 200, "the token is right")
@@ -545,6 +566,7 @@ def test() -> None:
             must_rank(dashboard, books, redis, place.redis_prefix)
             stage.say("every view has the oracle's figures")
             must_speak_http(dashboard)
+            must_serve_the_contract(dashboard)
             must_refuse(dashboard)
             must_measure(dashboard)
             must_stream(dashboard, redis, place.redis_prefix, books)

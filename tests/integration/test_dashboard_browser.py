@@ -388,6 +388,25 @@ def must_speak_chinese(reader: Reader) -> None:
 # ---- without a mouse ----
 
 
+def must_show_the_contract(reader: Reader) -> None:
+    """By its link below any view."""
+    browser = reader.browser
+    browser.click("The contract for systems that send events", "//footer")
+    browser.sees("The contract: what goes in, what comes out")
+    reader.look("contract")
+    browser.click("person.defined", "//nav[@aria-label = 'Contents']")
+    browser.until(lambda: browser.run("return location.hash") == "#person.defined", "no anchor")
+    browser.click("person.defined", "//section")
+    browser.until(lambda: "payee_id" in browser.run(
+        "return document.getElementById('person.defined').innerText"), "it does not open")
+    browser.run(LISTEN)
+    browser.keys(TAB * (browser.run(ACTIVE) + browser.run(
+        "return document.querySelectorAll('[tabindex=\"0\"]').length") + 20))
+    must(not (missed := browser.run(REACHED)), f"Tab does not reach {missed[:5]}")
+    browser.click("Figures", "//nav")
+    browser.sees("Month to date", "Live")
+
+
 def must_work_by_keyboard(reader: Reader) -> None:
     browser = reader.browser
     missed: list[str] = []
@@ -547,6 +566,7 @@ def test() -> None:
                 must_find(reader)
                 must_speak_chinese(reader)
                 must_work_by_keyboard(reader)
+                must_show_the_contract(reader)
                 must_show_refusals(browser, company, stage, pictures)
                 stage.say("every view is there, in both languages, without a mouse, on a phone")
                 must_be_live(reader, company, stage)

@@ -25,6 +25,9 @@ SCHEMAS = os.path.join(REPOSITORY, 'schemas')
 GENERATOR = os.path.join(SCHEMAS, 'generate.py')
 REASON_H = os.path.join(REPOSITORY, 'common', 'codec', 'reason.h')
 
+sys.path.insert(0, SCHEMAS)
+import block_yaml  # noqa: E402
+
 PROGRAMS = os.environ.get('TALLY_TEST_BIN') or os.path.join(REPOSITORY, 'build', 'release', 'bin')
 
 # Folders of schemas that are no events: what blocks are made of, what Redis holds.
@@ -268,71 +271,6 @@ class Generator(unittest.TestCase):
 
 # --- asyncapi.yaml -------------------------------------------------------------------------------
 
-class Yaml:
-	"""Reads block-style YAML: mappings, lists, scalars, >- folded text; nothing else."""
-
-	def __init__(self, text):
-		self.lines = []
-		for number, line in enumerate(text.split('\n'), 1):
-			if line.strip() and not line.lstrip().startswith('#'):
-				self.lines.append((len(line) - len(line.lstrip()), line.strip(), number))
-		self.at = 0
-
-	def block(self, indent):
-		if self.lines[self.at][1].startswith('- '):
-			return self.sequence(indent)
-		return self.mapping(indent)
-
-	def here(self, indent):
-		return self.at < len(self.lines) and self.lines[self.at][0] == indent
-
-	def sequence(self, indent):
-		items = []
-		while self.here(indent) and self.lines[self.at][1].startswith('- '):
-			_, text, number = self.lines[self.at]
-			if re.match(r'- [^\s:]+:( |$)', text):
-				self.lines[self.at] = (indent + 2, text[2:], number)
-				items.append(self.mapping(indent + 2))
-			else:
-				items.append(self.scalar(text[2:]))
-				self.at += 1
-		return items
-
-	def mapping(self, indent):
-		out = {}
-		while self.here(indent):
-			_, text, number = self.lines[self.at]
-			key, colon, rest = text.partition(':')
-			if not colon or key in out:
-				raise ValueError('line %d: %s' % (number, text))
-			self.at += 1
-			rest = rest.strip()
-			if rest == '>-':
-				out[key] = self.folded(indent)
-			elif rest:
-				out[key] = self.scalar(rest)
-			else:
-				out[key] = self.block(self.lines[self.at][0])
-		return out
-
-	def folded(self, indent):
-		words = []
-		while self.at < len(self.lines) and self.lines[self.at][0] > indent:
-			words.append(self.lines[self.at][1])
-			self.at += 1
-		return ' '.join(words)
-
-	@staticmethod
-	def scalar(text):
-		if re.fullmatch(r"'[^']*'", text):
-			return text[1:-1]
-		if re.fullmatch(r'-?\d+', text):
-			return int(text)
-		if re.search(r'[\[\]{}&*!|"\']|: | #', text) and not text.startswith('$'):
-			raise ValueError('quote this: %s' % text)
-		return text
-
-
 def refs_of(node):
 	if isinstance(node, dict):
 		for key, value in node.items():
@@ -350,9 +288,7 @@ class Asyncapi(unittest.TestCase):
 	def setUpClass(cls):
 		with open(os.path.join(SCHEMAS, 'asyncapi.yaml'), encoding='utf-8') as file:
 			cls.text = file.read()
-		reader = Yaml(cls.text)
-		cls.api = reader.mapping(0)
-		assert reader.at == len(reader.lines), reader.lines[reader.at]
+		cls.api = block_yaml.read(os.path.join(SCHEMAS, 'asyncapi.yaml'))
 		cls.workers = describe_workers()
 
 	def find(self, pointer):

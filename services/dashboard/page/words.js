@@ -3,6 +3,7 @@
 const WORDS = {
 	skip: ["Skip to the figures", "跳到数据"],
 	views: ["Views", "页面"],
+	contract: ["The contract for systems that send events", "上游系统对接规范"],
 	overview: ["Company", "公司"],
 	tree: ["Units", "组织"],
 	boards: ["Boards", "排行榜"],
