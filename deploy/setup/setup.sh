@@ -7,7 +7,7 @@
 #     prefix/{include,lib,lib/pkgconfig}   static libraries for the build
 #     kafka/lib                            the broker's jars
 #     prometheus/                          prometheus and promtool, for tests of deploy/
-#     asyncapi/                            AsyncAPI's own parser, where there is npm
+#     asyncapi/                            AsyncAPI's own parser, for a test of schemas/
 #     stamps/<part>-<version>              what is done; remove one to do that part again
 #     log/<part>.log                       long output; its tail is printed when a part fails
 # Packages come from the machine's own registries only: apt's sources name the archive and the
@@ -130,6 +130,8 @@ part_packages() {
 	local wanted=("${PACKAGES[@]}") missing
 	command -v java >/dev/null || wanted+=(default-jre-headless)
 	command -v mvn >/dev/null || stamped "kafka-$KAFKA_VERSION" || wanted+=(maven)
+	command -v node >/dev/null || wanted+=(nodejs)
+	command -v npm >/dev/null || stamped "asyncapi-$ASYNCAPI_VERSION" || wanted+=(npm)
 	mapfile -t missing < <(missing_packages "${wanted[@]}")
 	if [ ${#missing[@]} -gt 0 ]; then install_packages packages "${missing[@]}"; fi
 	local java
@@ -420,21 +422,18 @@ part_prometheus() {
 	say prometheus "ok ($have, private)"
 }
 
-# For one test, which says so where it cannot run. Node and npm alone would bring hundreds of
-# packages, so they are used where they are and not installed.
+# For one test, which says so where it cannot run: a machine whose npm has no registry is no reason
+# to do without the rest.
 part_asyncapi() {
 	local done=asyncapi-$ASYNCAPI_VERSION dir=$CACHE/asyncapi
 	if ! stamped "$done"; then
-		if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
-			say asyncapi "passed over: there is no npm"
-			return 0
-		fi
+		command -v npm >/dev/null || die asyncapi "there is no npm; part packages brings it"
 		say asyncapi "fetching the parser $ASYNCAPI_VERSION with npm (some 20 seconds)"
 		rm -rf "$dir"
 		mkdir -p "$dir"
 		cp "$HERE"/asyncapi/package*.json "$dir/"
-		if ! logged asyncapi timeout 180 npm ci --prefix "$dir" --ignore-scripts --no-audit \
-			--no-fund --fetch-retries=1; then
+		if ! logged asyncapi timeout 300 npm ci --prefix "$dir" --ignore-scripts --no-audit \
+			--no-fund --fetch-retries=3; then
 			rm -rf "$dir"
 			say asyncapi "passed over: npm could not get it"
 			return 0

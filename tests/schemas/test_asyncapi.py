@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does AsyncAPI's own parser take schemas/asyncapi.yaml, and would it say what is wrong with it?
 
-make setup gets the parser where there is npm; elsewhere this test is skipped, and what
-test_schemas.py knows of asyncapi.yaml must do.
+make setup gets the parser, and node and npm for it. Where its npm reaches no registry this test is
+skipped, and what test_schemas.py knows of asyncapi.yaml must do.
 """
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HARMS = {
 def ask(files: list[Path]) -> list[str]:
     script = ROOT / "tests/schemas/asyncapi.mjs"
     done = subprocess.run(["node", str(script), str(PARSER), *map(str, files)], text=True,
-                          capture_output=True, timeout=120, check=False)
+                          capture_output=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -50,7 +50,7 @@ def harmed(folder: Path, name: str, old: str, new: str) -> Path:
 
 def main() -> int:
     if not shutil.which("node") or not (PARSER / "node_modules/@asyncapi/parser").exists():
-        print(f"NOT RUN: there is no node, or make setup found no npm ({PARSER})")
+        print(f"NOT RUN: there is no node, or make setup could not get the parser ({PARSER})")
         return SKIPPED
     with tempfile.TemporaryDirectory(prefix="tally-asyncapi-") as name:
         folder = Path(name) / "schemas"
