@@ -195,6 +195,7 @@ static bool run_view(struct api *api, const struct route *route, struct web_answ
 	if (api->watch) {
 		watch_copy(api->watch, &api->arena, &watched);
 		v.watch = &watched;
+		v.watcher = api->watch;
 	}
 	json_open(&v.json, '{');
 	rc = views[route->view](&v);

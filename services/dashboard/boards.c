@@ -6,7 +6,8 @@
  * credited in a team was credited in its city and region too, so a team lies in
  * the one city on whose board all of its people stand. People who changed teams
  * stand on the boards of both cities; the others tell them apart. Where more than
- * one city fits, or none, the parent is not said rather than guessed.
+ * one city fits, or none, the parent is what was published, where Kafka is asked;
+ * else it is not said rather than guessed.
  */
 #include <stdlib.h>
 
@@ -363,6 +364,33 @@ static struct rc link_levels(struct view *v, struct level *levels, struct str me
 	return OK;
 }
 
+/* Those that the boards cannot place, as published. True: at least one was. */
+static bool place_published(struct view *v, struct level *levels)
+{
+	bool placed = false;
+
+	for (unsigned i = 1; i < 3 && v->watcher; i++) {
+		for (unsigned u = 0; u < levels[i].count; u++) {
+			struct unit *unit = &levels[i].units[u], above;
+			struct units known;
+
+			if (unit->parent.ptr)
+				continue;
+			known = watch_units(v->watcher, unit->id, v->route->period_kind,
+			                    v->route->first_day, v->arena);
+			above.id = i == 1 ? known.region_id : known.city_id;
+			/* One without figures is not in the answer. */
+			if (!above.id.ptr ||
+			    !bsearch(&above, levels[i - 1].units, levels[i - 1].count,
+			             sizeof(above), compare_units))
+				continue;
+			unit->parent = above.id;
+			placed = true;
+		}
+	}
+	return placed;
+}
+
 static void put_level(struct view *v, const struct level *level, const char *name, bool linked)
 {
 	json_name(&v->json, name);
@@ -401,6 +429,7 @@ struct rc view_tree(struct view *v)
 	                                PAIRS_MOST;
 	if (linked)
 		TRY(link_levels(v, levels, measure));
+	linked = place_published(v, levels) || linked;
 	json_put_str(&v->json, "period", v->route->period);
 	json_put_bool(&v->json, "linked", linked);
 	json_put_bool(&v->json, "complete", v->catalog->complete);

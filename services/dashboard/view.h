@@ -23,6 +23,7 @@ struct view {
 	struct redis_reader *reader;
 	const struct catalog *catalog;
 	const struct watch_state *watch; /* NULL: Kafka is not asked */
+	struct watch *watcher;           /* whose state that is */
 	struct arena *arena;
 	struct refused *refused; /* NULL: refused records are not shown */
 	struct json json;

@@ -13,6 +13,8 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/must.h"
+#include "common/host/connection.h"
+#include "services/tallyctl/outputs.h"
 #include "services/tallyctl/progress.h"
 
 #define LOOK_MS 1000
@@ -29,13 +31,16 @@ struct watch {
 	struct lane lane;
 	pthread_mutex_t lock;
 	struct seen seen[2];
-	unsigned shown; /* which of them, under the lock */
+	unsigned shown;                    /* which of them, under the lock */
+	struct reference_store *reference; /* under the lock; NULL: not read yet */
 
 	/* Of the thread. */
 	struct invocation invocation;
 	struct session session;
 	struct fleet fleets[FLEETS_MOST];
 	unsigned fleet_count; /* 0: not open */
+	const char *reference_topic;
+	int64_t reference_end; /* of its log, when it was read */
 	struct arena memory;
 };
 
@@ -56,6 +61,7 @@ static struct rc open_once(struct watch *watch)
 	TRY(session_open(&watch->session, &watch->invocation));
 	watch->session.redis_options.reads_only =
 		true; /* borrowed by its connection, not open yet */
+	watch->reference_topic = connection_topic(watch->config, "reference", &watch->memory);
 	return session_fleets(&watch->session, NULL, watch->fleets, &watch->fleet_count);
 }
 
@@ -80,6 +86,30 @@ static struct rc take_fleet(struct watch *watch, const struct progress_row *rows
 	return OK;
 }
 
+/* All of it anew whenever the log has grown: publishing is rare, and nobody waits meanwhile. */
+static struct rc read_reference(struct watch *watch)
+{
+	struct reference_store *store, *old = watch->reference; /* only this thread changes it */
+	struct log_span span;
+	struct rc rc;
+
+	TRY(kafka_cluster_spans(watch->session.cluster, watch->reference_topic, 1, &span));
+	if (old && span.end == watch->reference_end)
+		return OK;
+	store = reference_store_new();
+	rc = reference_read(&watch->session, store);
+	if (!rc_ok(rc)) {
+		reference_store_free(store);
+		return rc;
+	}
+	pthread_mutex_lock(&watch->lock);
+	watch->reference = store;
+	pthread_mutex_unlock(&watch->lock);
+	watch->reference_end = span.end;
+	reference_store_free(old);
+	return OK;
+}
+
 static struct rc look(struct watch *watch, struct seen *out)
 {
 	struct progress progress;
@@ -94,7 +124,7 @@ static struct rc look(struct watch *watch, struct seen *out)
 		row += (unsigned)watch->fleets[i].partitions;
 		out->state.count = i + 1;
 	}
-	return OK;
+	return read_reference(watch);
 }
 
 static void show(struct watch *watch)
@@ -168,6 +198,7 @@ void watch_free(struct watch *watch)
 	arena_release(&watch->memory);
 	for (int i = 0; i < 2; i++)
 		arena_release(&watch->seen[i].memory);
+	reference_store_free(watch->reference);
 	pthread_mutex_destroy(&watch->lock);
 	free(watch);
 }
@@ -192,6 +223,39 @@ void watch_copy(struct watch *watch, struct arena *arena, struct watch_state *ou
 		fleet->shards = copies;
 	}
 	pthread_mutex_unlock(&watch->lock);
+}
+
+/* The last instant of a period that has begun, in the company's zone; now, if it has not ended. */
+static int64_t end_of(const struct reference *ref, enum period_kind kind, int32_t first_day)
+{
+	static const int32_t longest[] = { [PERIOD_DAY] = 1,
+		                           [PERIOD_WEEK] = 7,
+		                           [PERIOD_MONTH] = 31,
+		                           [PERIOD_QUARTER] = 92,
+		                           [PERIOD_YEAR] = 366 };
+	int32_t next = period_first_day(kind, first_day + longest[kind]);
+	int64_t end_ms = zone_day_start(reference_zone(ref), next) - 1, now_ms = system_wall_ms();
+
+	return end_ms < now_ms ? end_ms : now_ms;
+}
+
+struct units watch_units(struct watch *watch, struct str unit_id, enum period_kind kind,
+                         int32_t first_day, struct arena *arena)
+{
+	struct units units = { .team_id = { NULL, 0 } };
+
+	pthread_mutex_lock(&watch->lock);
+	if (watch->reference) {
+		struct reference ref = { watch->reference,
+			                 reference_store_newest_end(watch->reference), 1 };
+
+		units = reference_units(&ref, unit_id, end_of(&ref, kind, first_day));
+		units.team_id = arena_str(arena, units.team_id);
+		units.city_id = arena_str(arena, units.city_id);
+		units.region_id = arena_str(arena, units.region_id);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	return units;
 }
 
 const struct watch_fleet *watch_find(const struct watch_state *state, const struct worker *worker)

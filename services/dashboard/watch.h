@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Redis does not know, asked of Kafka once a second on a thread of its own: the
- * ends of the logs, K, and which process the group has given each shard to.
+ * ends of the logs, K, which process the group has given each shard to, and, whenever
+ * something was published, the reference data.
  *
  * Only where dashboard.kafka says so. A watch owns its connections; what it saw last
  * is copied out, so nobody waits for Kafka. A look that fails leaves the one before
@@ -13,6 +14,7 @@
 
 #include "common/adapters/kafka_cluster.h"
 #include "common/host/config.h"
+#include "common/runtime/reference.h"
 #include "common/runtime/worker.h"
 
 #define WATCH_FRESH_MS 10000
@@ -48,6 +50,10 @@ struct rc watch_new(const struct config *, struct watch **out);
 void watch_free(struct watch *);
 /* What was seen last, in the arena. */
 void watch_copy(struct watch *, struct arena *, struct watch_state *out);
+/* The city and region above a unit as published, at the period's end or now, what comes first. In
+ * the arena; absent: not known. */
+struct units watch_units(struct watch *, struct str unit_id, enum period_kind, int32_t first_day,
+                         struct arena *);
 /* The fleet of a worker; NULL: not known, or too old. */
 const struct watch_fleet *watch_find(const struct watch_state *, const struct worker *);
 
