@@ -157,3 +157,9 @@ struct str dead_letter_field(const struct dead_letter *letter, struct arena *are
 	yyjson_doc_free(document);
 	return found;
 }
+
+const char *dead_letter_meaning(enum reason reason)
+{
+	return reason == REASON_NONE ? "a reason that this build does not know"
+	                             : reason_words(reason);
+}

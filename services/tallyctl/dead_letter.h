@@ -38,6 +38,8 @@ struct str dead_letter_own_key(const struct dead_letter *, const struct worker *
  * around it, and *around is its path; absent: the value is no JSON.
  */
 struct str dead_letter_field(const struct dead_letter *, struct arena *, struct str *around);
+/* What a reason means, in words. */
+const char *dead_letter_meaning(enum reason);
 /* Are the attributes in ce_* headers? */
 bool dead_letter_is_binary(const struct dead_letter *);
 

@@ -61,12 +61,6 @@ static const char *name_of(unsigned reason)
 	return reason == REASON_NONE ? "(newer)" : reason_code((enum reason)reason);
 }
 
-static const char *meaning_of(unsigned reason)
-{
-	return reason == REASON_NONE ? "a reason that this build does not know"
-	                             : reason_words((enum reason)reason);
-}
-
 static void row_text(const char *name, const struct tally *tally, struct buf *out)
 {
 	char first[24], last[24];
@@ -92,7 +86,7 @@ static void listing_text(const struct listing *l, struct buf *out)
 		if (is_empty(&l->reasons[i]))
 			continue;
 		row_text(name_of(i), &l->reasons[i], out);
-		buf_printf(out, "    %s; %s%s\n", meaning_of(i),
+		buf_printf(out, "    %s; %s%s\n", dead_letter_meaning((enum reason)i),
 		           healing ? "a redrive heals it once " : "no redrive heals it",
 		           healing ? healing : "");
 	}
@@ -125,12 +119,8 @@ static void listing_json(const struct listing *l, struct json *j)
 			continue;
 		json_open(j, '{');
 		json_put_text(j, "reason", name_of(i));
-		json_put_text(j, "means", meaning_of(i));
-		json_name(j, "heals_after");
-		if (reason_healing((enum reason)i))
-			json_str(j, str_from_c(reason_healing((enum reason)i)));
-		else
-			json_null(j);
+		json_put_text(j, "means", dead_letter_meaning((enum reason)i));
+		json_put_text(j, "heals_after", reason_healing((enum reason)i));
 		tally_json(&l->reasons[i], j);
 		json_close(j, '}');
 	}

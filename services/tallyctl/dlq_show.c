@@ -44,12 +44,6 @@ static struct str escaped(struct str text, struct arena *arena)
 	return buf_str(&out);
 }
 
-static const char *meaning(const struct dead_letter *letter)
-{
-	return letter->reason == REASON_NONE ? "a reason that this build does not know"
-	                                     : reason_words(letter->reason);
-}
-
 static const char *state_of(const struct dlq_entry *entry)
 {
 	return entry->redriven ? "redriven" : entry->cut ? "open, cut" : "open";
@@ -84,7 +78,7 @@ static void text(struct showing *s, const struct dlq_entry *entry, const struct 
 	           state_of(entry));
 	if (letter->topic.ptr) {
 		buf_printf(out, "  reason:   %.*s at \"%.*s\": %s\n", STR_ARG(letter->code),
-		           STR_ARG(letter->path), meaning(letter));
+		           STR_ARG(letter->path), dead_letter_meaning(letter->reason));
 		field_text(s, letter, out);
 		buf_printf(out, "  heals:    %s%s\n", healing ? "by a redrive, once " : "never",
 		           healing ? healing : ": upstream has to send another event");
@@ -131,12 +125,8 @@ static void refusal_json(struct showing *s, const struct dead_letter *letter)
 	struct str around, field = dead_letter_field(letter, &s->memory, &around);
 
 	json_put_str(&s->j, "reason", escaped(letter->code, &s->memory));
-	json_put_text(&s->j, "means", meaning(letter));
-	json_name(&s->j, "heals_after");
-	if (reason_healing(letter->reason))
-		json_str(&s->j, str_from_c(reason_healing(letter->reason)));
-	else
-		json_null(&s->j);
+	json_put_text(&s->j, "means", dead_letter_meaning(letter->reason));
+	json_put_text(&s->j, "heals_after", reason_healing(letter->reason));
 	put_bytes(s, "path", letter->path);
 	put_bytes(s, "field", str_eq(around, letter->path) ? field : str_of(NULL, 0));
 	json_put_str(&s->j, "source_topic", escaped(letter->topic, &s->memory));

@@ -98,5 +98,7 @@ bool record_from_text(const struct record_type *, struct str text, struct arena 
 
 /* A figure or another Redis key, without the prefix; member: of a board, or absent. */
 struct rc explain_key(struct explain *, struct str key, struct str member);
+/* A payee's month by its lines; "<payee>:<month>". */
+struct rc explain_month(struct explain *, struct str payee_month);
 
 #endif

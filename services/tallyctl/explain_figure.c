@@ -2,9 +2,9 @@
 /*
  * Figures: what a key holds and what that is the sum of.
  *
- * A payee's month is the sum of its lines. The figures of a scope and period are the sum of its
- * days, and each day that of the rows that the workers sent to topic measures: they are read from
- * the log and added up, so that the tree's root can be compared with what Redis holds.
+ * The figures of a scope and period are the sum of its days, and each day that of the rows that the
+ * workers sent to topic measures: they are read from the log and added up, so that the tree's root
+ * can be compared with what Redis holds.
  */
 #include <inttypes.h>
 
@@ -290,28 +290,12 @@ static void sort_days(struct summing *s)
 	}
 }
 
-/* "<id>:<period>"; an id may have colons. */
-static struct rc parse_id_period(struct str rest, struct str *id, struct str *period,
-                                 enum period_kind *kind)
-{
-	size_t at = rest.len;
-
-	while (at > 0 && rest.ptr[at - 1] != ':')
-		at--;
-	if (at < 2)
-		return rc_fail(RC_USAGE, "a key ends in an id and a period, as in %s",
-		               "sales:payee:p-1:2026-03");
-	*id = str_of(rest.ptr, at - 1);
-	*period = str_from(rest, at);
-	return words_period(*period, kind);
-}
-
 static struct rc parse_scope(struct str rest, struct scope *out)
 {
 	enum period_kind kind;
 
 	out->kind = str_split(&rest, ':');
-	return parse_id_period(rest, &out->id, &out->period, &kind);
+	return words_id_period(rest, &out->id, &out->period, &kind);
 }
 
 static struct rc explain_scope(struct explain *x, struct str key, struct scope scope,
@@ -336,110 +320,6 @@ static struct rc explain_scope(struct explain *x, struct str key, struct scope s
 		sales_json(s, &figures);
 	else
 		sales_text(s, &figures);
-	return OK;
-}
-
-/* ---- a payee's month ---------------------------------------------------------------------- */
-
-static void line_json(const struct line *line, struct json *j)
-{
-	json_put_str(j, "order_id", line->order_id);
-	json_put_str(j, "type", line->type);
-	json_put_str(j, "cause", line->cause);
-	json_put_time(j, "time", line->time_ms);
-	json_put_i64(j, "basis", line->basis_minor);
-	json_put_i64(j, "rate_ppm", line->rate_ppm);
-	json_put_i64(j, "amount", line->amount_minor);
-	json_put_str(j, "plan_id", line->plan_id);
-	json_put_i64(j, "plan_version", line->plan_version);
-	json_put_str(j, "source_event_id", line->source_event_id);
-}
-
-static void say_line(const struct explain *x, struct str currency, struct str id,
-                     const struct line *line, struct json *j)
-{
-	struct arena *memory = x->session.memory;
-
-	if (x->invocation->json) {
-		json_open(j, '{');
-		json_put_str(j, "commission_id", id);
-		line_json(line, j);
-		json_close(j, '}');
-		return;
-	}
-	buf_printf(x->invocation->out,
-	           "  %.*s = %.*s of %.*s, order %.*s, because of %.*s  (%.*s)\n",
-	           STR_ARG(amount_text(memory, line->amount_minor, currency)),
-	           STR_ARG(rate_text(memory, line->rate_ppm)),
-	           STR_ARG(amount_text(memory, line->basis_minor, currency)),
-	           STR_ARG(line->order_id), STR_ARG(line->cause), STR_ARG(id));
-}
-
-static int64_t sum_lines(const struct redis_value *lines, struct arena *arena)
-{
-	struct line line;
-	int64_t sum = 0;
-
-	for (unsigned i = 0; i + 1 < lines->count; i += 2)
-		if (record_from_text(&line_type, lines->items[i + 1], arena, &line))
-			sum += line.amount_minor;
-	return sum;
-}
-
-static void say_lines(const struct explain *x, struct str currency, const struct redis_value *lines,
-                      struct json *j)
-{
-	struct line line;
-
-	for (unsigned i = 0; i + 1 < lines->count && i / 2 < (uint64_t)x->most; i += 2)
-		if (record_from_text(&line_type, lines->items[i + 1], x->session.memory, &line))
-			say_line(x, currency, lines->items[i], &line, j);
-}
-
-static struct rc explain_month(struct explain *x, struct str payee_month)
-{
-	struct arena *arena = x->session.memory;
-	struct str pay_key = arena_printf(arena, "pay:%.*s", STR_ARG(payee_month));
-	struct str lines_key = arena_printf(arena, "lines:%.*s", STR_ARG(payee_month));
-	struct json j = json_to(x->invocation->out);
-	struct redis_value pay, lines;
-	int64_t payable = 0, sum = 0;
-	struct str currency, payee, month;
-	enum period_kind period;
-
-	TRY(parse_id_period(payee_month, &payee, &month, &period));
-	if (period != PERIOD_MONTH)
-		return rc_fail(RC_USAGE, "%.*s: no month, as in pay:p-1:2026-03", STR_ARG(month));
-	TRY(redis_admin_value(x->session.redis, pay_key, arena, &pay));
-	TRY(redis_admin_value(x->session.redis, lines_key, arena, &lines));
-	if (pay.count == 0 && lines.count == 0)
-		return rc_fail(RC_NOT_FOUND, "%.*s: there is no such key", STR_ARG(pay_key));
-	for (unsigned i = 0; i + 1 < pay.count; i += 2)
-		if (str_eq_c(pay.items[i], "payable"))
-			(void)str_to_i64(pay.items[i + 1], &payable);
-	sum = sum_lines(&lines, arena);
-	TRY(explain_currency(x, &currency));
-	if (x->invocation->json) {
-		json_open(&j, '{');
-		json_put_text(&j, "kind", "month");
-		json_put_str(&j, "key", pay_key);
-		json_put_i64(&j, "payable", payable);
-		json_put_i64(&j, "sum", sum);
-		json_put_i64(&j, "line_count", lines.count / 2);
-		json_name(&j, "lines");
-		json_open(&j, '[');
-	} else {
-		buf_printf(x->invocation->out,
-		           "%.*s: payable %.*s %.*s, the sum of %u lines: %.*s\n", STR_ARG(pay_key),
-		           STR_ARG(amount_text(arena, payable, currency)), STR_ARG(currency),
-		           lines.count / 2, STR_ARG(amount_text(arena, sum, currency)));
-	}
-	say_lines(x, currency, &lines, &j);
-	if (x->invocation->json) {
-		json_close(&j, ']');
-		json_close(&j, '}');
-		buf_put_char(x->invocation->out, '\n');
-	}
 	return OK;
 }
 

@@ -51,3 +51,18 @@ struct rc words_period(struct str word, enum period_kind *out)
 	               "%.*s: no period; write 2026-03-05, 2026-W10, 2026-03, 2026-Q1 or 2026",
 	               STR_ARG(word));
 }
+
+struct rc words_id_period(struct str rest, struct str *id, struct str *period,
+                          enum period_kind *kind)
+{
+	size_t at = rest.len;
+
+	while (at > 0 && rest.ptr[at - 1] != ':')
+		at--;
+	if (at < 2)
+		return rc_fail(RC_USAGE, "a key ends in an id and a period, as in %s",
+		               "sales:payee:p-1:2026-03");
+	*id = str_of(rest.ptr, at - 1);
+	*period = str_from(rest, at);
+	return words_period(*period, kind);
+}

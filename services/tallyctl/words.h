@@ -14,5 +14,7 @@
 struct rc words_check(struct str word);
 /* "2026-03-05", "2026-W10", "2026-03", "2026-Q1", "2026", if there is such a day, week, ... */
 struct rc words_period(struct str word, enum period_kind *out);
+/* The end of a key, "<id>:<period>"; an id may have colons. */
+struct rc words_id_period(struct str rest, struct str *id, struct str *period, enum period_kind *);
 
 #endif
