@@ -41,6 +41,11 @@ struct dlq_filter {
 		"--key", "KEY", "only this message key"                                          \
 	}
 
+/* One that leaves nothing out. */
+struct dlq_filter dlq_filter_all(void);
+/* An instant, or an age counted back from now; false: it is neither. */
+bool dlq_time_parse(struct str, int64_t *out_ms);
+#define DLQ_TIME_WORDS "a time such as 2026-03-05T08:00:00+08:00 nor an age such as 90m, 2h, 7d"
 struct rc dlq_filter_read(const struct invocation *, struct dlq_filter *out);
 /* The workers whose DLQs are asked for: all, or that of --topic. */
 struct rc dlq_fleets(struct session *, const struct invocation *, struct fleet *out,

@@ -31,22 +31,36 @@ static bool parse_age(struct str text, int64_t *ms)
 	return false;
 }
 
-static struct rc read_time(const struct invocation *invocation, const char *flag, int64_t fallback,
-                           int64_t *out)
+struct dlq_filter dlq_filter_all(void)
 {
-	struct str text = str_from_c(invocation_text(invocation, flag));
+	return (struct dlq_filter){ .any_reason = true,
+		                    .since_ms = INT64_MIN,
+		                    .until_ms = INT64_MAX,
+		                    .partition = -1,
+		                    .source_partition = -1,
+		                    .offsets = { 0, INT64_MAX },
+		                    .source_offsets = { 0, INT64_MAX } };
+}
+
+bool dlq_time_parse(struct str text, int64_t *out)
+{
 	int64_t age_ms;
 
-	*out = fallback;
-	if (!text.ptr || timestamp_parse(text, out))
-		return OK;
+	if (timestamp_parse(text, out))
+		return true;
 	if (!parse_age(text, &age_ms))
-		return rc_fail(RC_USAGE,
-		               "%s %.*s: neither a time such as 2026-03-05T08:00:00+08:00 nor an "
-		               "age such as 90m, 2h, 7d",
-		               flag, STR_ARG(text));
+		return false;
 	*out = letter_now_ms() - age_ms;
-	return OK;
+	return true;
+}
+
+static struct rc read_time(const struct invocation *invocation, const char *flag, int64_t *out)
+{
+	struct str text = str_from_c(invocation_text(invocation, flag));
+
+	if (!text.ptr || dlq_time_parse(text, out))
+		return OK;
+	return rc_fail(RC_USAGE, "%s %.*s: neither %s", flag, STR_ARG(text), DLQ_TIME_WORDS);
 }
 
 /* "17" or "17..40" or "17.." */
@@ -90,7 +104,6 @@ static struct rc unknown_reason(const char *code)
 
 static struct rc read_reasons(const struct invocation *invocation, struct dlq_filter *out)
 {
-	out->any_reason = true;
 	for (unsigned i = 0; i < invocation->value_count; i++) {
 		const char *code = invocation->values[i].value;
 		enum reason reason;
@@ -117,10 +130,11 @@ static struct rc read_partition(const struct invocation *invocation, const char 
 
 struct rc dlq_filter_read(const struct invocation *invocation, struct dlq_filter *out)
 {
-	*out = (struct dlq_filter){ .key = invocation_text(invocation, "--key") };
+	*out = dlq_filter_all();
+	out->key = invocation_text(invocation, "--key");
 	TRY(read_reasons(invocation, out));
-	TRY(read_time(invocation, "--since", INT64_MIN, &out->since_ms));
-	TRY(read_time(invocation, "--until", INT64_MAX, &out->until_ms));
+	TRY(read_time(invocation, "--since", &out->since_ms));
+	TRY(read_time(invocation, "--until", &out->until_ms));
 	TRY(read_partition(invocation, "--partition", &out->partition));
 	TRY(read_partition(invocation, "--source-partition", &out->source_partition));
 	TRY(read_span(invocation, "--offset", &out->offsets));

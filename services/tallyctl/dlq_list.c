@@ -8,7 +8,7 @@
 #include "common/base/timestamp.h"
 #include "common/host/json.h"
 #include "services/tallyctl/dlq.h"
-#include "services/tallyctl/dlq_redrive.h"
+#include "services/tallyctl/redrive.h"
 
 struct tally {
 	int64_t open, redriven, quarantined, cut;

@@ -8,7 +8,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/timestamp.h"
-#include "services/tallyctl/dlq_redrive.h"
+#include "services/tallyctl/redrive.h"
 #include "services/workers.h"
 #include "tests/unit/with_arena.h"
 
