@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The head ends with an empty line; until that has come nothing is judged but its
- * size, so one byte at a time and all at once give the same answer.
+ * size, so one byte at a time and all at once give the same answer. A body is
+ * awaited only once the head is found good.
  */
 #include "common/adapters/http_head.h"
 
@@ -12,6 +13,7 @@ enum {
 	DONE = 200,
 	BAD = 400,
 	METHOD = 405,
+	LENGTH = 411,
 	BODY = 413,
 	LONG_LINE = 414,
 	LARGE = 431,
@@ -76,15 +78,14 @@ static int read_request_line(struct str line, struct http_head *head)
 		return VERSION;
 	head->keep_alive = version.ptr[7] != '0';
 	head->head_only = str_eq(method, STR("HEAD"));
-	if (!head->head_only && !str_eq(method, STR("GET")))
-		return METHOD;
+	head->post = str_eq(method, STR("POST"));
 	if (target.len == 0 || target.ptr[0] != '/')
 		return BAD;
 	question = str_find(target, '?');
 	head->path = str_of(target.ptr, question);
 	if (question < target.len)
 		head->query = str_from(target, question + 1);
-	return DONE;
+	return head->head_only || head->post || str_eq(method, STR("GET")) ? DONE : METHOD;
 }
 
 /* A header that may come once: a second one is refused, so that nobody sees another than we. */
@@ -96,7 +97,15 @@ static int keep_once(struct str *into, struct str value)
 	return DONE;
 }
 
-static int read_header(struct str line, struct http_head *head)
+/* Digits and nothing else, once: somebody before us may count otherwise. */
+static int read_length(struct str value, int64_t most, int64_t *length)
+{
+	if (*length >= 0 || !str_to_i64(value, length) || value.ptr[0] == '-')
+		return BAD;
+	return *length > most ? BODY : DONE;
+}
+
+static int read_header(struct str line, struct http_head *head, int64_t *length)
 {
 	size_t colon = str_find(line, ':');
 	struct str name = str_of(line.ptr, colon), value = trim(str_from(line, colon + 1));
@@ -104,9 +113,10 @@ static int read_header(struct str line, struct http_head *head)
 	if (colon == 0 || colon == line.len || line.ptr[0] == ' ' || line.ptr[0] == '\t' ||
 	    line.ptr[colon - 1] == ' ' || line.ptr[colon - 1] == '\t')
 		return BAD;
-	if (same_word(name, STR("transfer-encoding")) ||
-	    (same_word(name, STR("content-length")) && !str_eq(value, STR("0"))))
-		return BODY;
+	if (same_word(name, STR("transfer-encoding")))
+		return head->post ? LENGTH : BODY;
+	if (same_word(name, STR("content-length")))
+		return read_length(value, head->post ? HTTP_BODY_BYTES_MOST : 0, length);
 	if (same_word(name, STR("host")))
 		return keep_once(&head->host, value);
 	if (same_word(name, STR("authorization")))
@@ -128,6 +138,7 @@ int http_head_parse(struct str bytes, struct http_head *head, size_t *taken)
 {
 	size_t len = head_length(bytes);
 	struct str rest = str_of(bytes.ptr, len), line;
+	int64_t length = -1; /* not said */
 	unsigned count = 0;
 	int status;
 
@@ -143,9 +154,15 @@ int http_head_parse(struct str bytes, struct http_head *head, size_t *taken)
 	while (status == DONE && rest.len > 2) {
 		if (++count > HTTP_HEADERS_MOST)
 			return LARGE;
-		status = take_line(&rest, &line) ? read_header(line, head) : BAD;
+		status = take_line(&rest, &line) ? read_header(line, head, &length) : BAD;
 	}
-	return status;
+	if (status != DONE || length <= 0)
+		return status;
+	if (bytes.len - len < (size_t)length)
+		return MORE;
+	head->body = str_of(bytes.ptr + len, (size_t)length);
+	*taken += head->body.len;
+	return DONE;
 }
 
 bool http_tag_matches(struct str if_none_match, struct str tag)

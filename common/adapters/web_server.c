@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A connection has one state and one absolute deadline, set when the state begins
- * and not when bytes come. Input is read only as far as a head may be long.
+ * and not when bytes come. Input is read only as far as a request may be long.
  */
 #include "common/adapters/web_server.h"
 
@@ -33,7 +33,7 @@
 #define EXIT_AT_ONCE 75
 
 enum connection_state {
-	READING, /* a head is awaited */
+	READING, /* a request is awaited */
 	WRITING, /* an answer is on its way */
 	STREAMING,
 	LINGERING /* all is sent; what still comes is thrown away */
@@ -103,12 +103,16 @@ static const char *reason_of(int status)
 		const char *words;
 	} reasons[] = {
 		{ 200, "OK" },
+		{ 202, "Accepted" },
 		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
 		{ 404, "Not Found" },
 		{ 405, "Method Not Allowed" },
 		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 411, "Length Required" },
 		{ 413, "Content Too Large" },
 		{ 414, "URI Too Long" },
 		{ 421, "Misdirected Request" },
@@ -181,7 +185,7 @@ static void answer(struct connection *c, int status, const struct http_head *hea
 	}
 }
 
-/* Answers the next request, if all of its head is there. */
+/* Answers the next request, if all of it is there. */
 static void serve(struct connection *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->stream);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An HTTP/1.1 server for pages, a JSON API and event streams (text/event-stream),
- * over libevent, on the caller's thread. GET and HEAD only.
+ * over libevent, on the caller's thread: GET, HEAD, and POST with a small body.
  *
- * Everything is bounded: the head of a request in bytes and in time (one that comes
+ * Everything is bounded: a request in bytes and in time (one that comes
  * byte by byte gets no longer), an answer in time, the number of connections, and
  * what waits for a reader of a stream in bytes: who is too slow is cut off and may
  * come again. SIGTERM and SIGINT drain: no new connections, answers under way are
@@ -18,7 +18,7 @@
 
 #define WEB_CONNECTIONS_MOST 2000   /* or what RLIMIT_NOFILE allows; more are answered with 503 */
 #define WEB_STREAM_BYTES_MOST 65536 /* unsent, of one stream */
-#define WEB_HEAD_SECONDS 10         /* for a whole head */
+#define WEB_HEAD_SECONDS 10         /* for a whole request */
 #define WEB_ANSWER_SECONDS 30       /* for a reader to take an answer */
 
 struct web_server;
@@ -32,8 +32,8 @@ struct web_answer {
 	bool stream;              /* goes on with web_server_broadcast() */
 };
 
-/* Fills the answer, which is 200 with an empty body when it comes. Where status says that the head
- * is not valid, only words for it are wanted. The head is borrowed for the call. */
+/* Fills the answer, which is 200 with an empty body when it comes. Where status says that the
+ * request is not valid, only words for it are wanted. The head is borrowed for the call. */
 typedef void web_handler(void *self, const struct http_head *, struct web_answer *);
 
 struct web_options {

@@ -59,6 +59,9 @@ const struct log_event log_events[] = {
 	  "Redis refused a call (OOM, READONLY, NOPERM, LOADING ...); it is tried again." },
 	{ "redis_not_connected", LOG_WARN,
 	  "Redis cannot be reached or used; it is tried again. `text` says why." },
+	{ "redrive_failed", LOG_WARN,
+	  "A redrive that the dashboard was asked for ended early after `records` were sent; "
+	  "`error` says why. Asked for again it goes on where it was: nothing is sent twice." },
 	{ "reference_record_left_out", LOG_WARN,
 	  "A record of the reference topic is not valid and does not count. Only tallyctl should "
 	  "write there." },
@@ -88,6 +91,11 @@ const struct log_event log_events[] = {
 	  "it has one." },
 	{ "redis_connected", LOG_INFO, "A connection to Redis is ready." },
 	{ "redis_functions_loaded", LOG_INFO, "Our function library was put into Redis." },
+	{ "redrive_ended", LOG_INFO,
+	  "A redrive that the dashboard was asked for is done; `records` were sent back." },
+	{ "redrive_started", LOG_INFO,
+	  "Somebody with the dashboard's token asked for a redrive of `topic`, or with `dry_run` "
+	  "for what it would do; `reasons` are those asked for." },
 	{ "shard_claiming", LOG_INFO, "A shard is taken over, or looks anew; `reason` says why." },
 	{ "shard_out_of_danger", LOG_INFO, "What was in danger is folded; full speed again." },
 	{ "shard_running", LOG_INFO, "A shard works, from `offset` on." },

@@ -64,7 +64,7 @@ const struct option options[] = {
 	  "needed where http.address serves other machines." },
 	{ "dashboard.kafka", OPTION_BOOL, AT(dashboard_kafka), 0, 0, NULL, "no",
 	  "tally-dashboard: ask the brokers, too: for lag, owners of shards and, where a token is "
-	  "asked for, refused records." },
+	  "asked for, refused records, which can then be sent back." },
 	{ "log.level", OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warn|error", "info",
 	  "The least important lines that are written." },
 	{ "log.format", OPTION_CHOICE, AT(log_format), 0, 0, "logfmt|json", "logfmt",

@@ -27,8 +27,10 @@
 #define OF_PROBLEM SAFE "Cache-Control: no-store\r\n"
 #define OF_401 OF_PROBLEM "WWW-Authenticate: Bearer realm=\"tallyworks\"\r\n"
 #define OF_405 OF_PROBLEM "Allow: GET, HEAD\r\n"
+#define OF_405_POST OF_PROBLEM "Allow: GET, HEAD, POST\r\n"
 #define OF_503 OF_PROBLEM "Retry-After: 2\r\n"
 #define TAG_BYTES 18
+#define POST_PATH STR("/api/v1/redrive") /* the only one */
 
 /* ---- who may ask -------------------------------------------------------- */
 
@@ -102,17 +104,25 @@ static void put_words(struct api *api, struct web_answer *answer, int status, co
 	put_problem(api, answer, &(struct problem){ status, title, str_from_c(detail) });
 }
 
-/* What the server found wrong with the head. */
-static void put_bad_head(struct api *api, struct web_answer *answer)
+static void put_405(struct api *api, const struct http_head *head, struct web_answer *answer)
+{
+	put_words(api, answer, 405, "Method not allowed",
+	          "there is GET and HEAD, and POST to /api/v1/redrive");
+	if (str_eq(head->path, POST_PATH))
+		answer->headers = OF_405_POST;
+}
+
+/* What the server found wrong with the request. */
+static void put_bad_head(struct api *api, const struct http_head *head, struct web_answer *answer)
 {
 	static const struct {
 		int status;
 		const char *title, *detail;
 	} words[] = {
 		{ 400, "Not a valid request", "the request is not HTTP as RFC 9112 has it" },
-		{ 405, "Method not allowed", "there is only GET and HEAD here" },
 		{ 408, "Too slow", "the request did not come in time" },
-		{ 413, "No body, please", "requests with a body are not taken" },
+		{ 411, "Length wanted", "a body comes with its Content-Length, not in chunks" },
+		{ 413, "No such body", "a body comes with POST only, of 4096 bytes at most" },
 		{ 414, "Path too long", "a path with its query has 8 KiB at most" },
 		{ 431, "Headers too large", "all headers together have 8 KiB at most, 64 of them" },
 		{ 505, "HTTP version", "HTTP/1.0 and HTTP/1.1 are understood" },
@@ -121,6 +131,8 @@ static void put_bad_head(struct api *api, struct web_answer *answer)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (words[i].status == answer->status)
 			put_words(api, answer, answer->status, words[i].title, words[i].detail);
+	if (answer->status == 405)
+		put_405(api, head, answer);
 }
 
 static void put_tag(const struct web_answer *answer, char tag[20])
@@ -168,6 +180,7 @@ static view_fn *const views[] = {
 	[VIEW_PAY] = view_pay,           [VIEW_COMMISSION] = view_commission,
 	[VIEW_ORDER] = view_order,       [VIEW_SHARDS] = view_shards,
 	[VIEW_REFUSALS] = view_refusals, [VIEW_REFUSED] = view_refused,
+	[VIEW_REDRIVE] = view_redrive,
 };
 
 /* Redis gave no answer, or one that is none. */
@@ -181,13 +194,17 @@ static void put_away(struct api *api, struct web_answer *answer, struct rc rc)
 }
 
 /* False: the answer is a problem. */
-static bool run_view(struct api *api, const struct route *route, struct web_answer *answer)
+static bool run_view(struct api *api, const struct http_head *head, const struct route *route,
+                     struct web_answer *answer)
 {
 	struct watch_state watched;
 	struct view v = { .route = route,
 		          .reader = api->reader,
 		          .catalog = &api->catalog,
 		          .refused = api->refused,
+		          .redriver = api->redriver,
+		          .post = head->post,
+		          .body = head->body,
 		          .arena = &api->arena,
 		          .json = json_to(answer->body) };
 	struct rc rc;
@@ -247,12 +264,13 @@ static void begin_stream(struct api *api, const struct http_head *head, struct w
 bool api_event(struct api *api, struct buf *out)
 {
 	static const struct route live = { .view = VIEW_LIVE };
+	static const struct http_head nobody = { .post = false };
 	struct buf body;
 	struct web_answer answer = { .status = 200, .headers = "", .body = &body };
 	bool changed = false;
 
 	buf_init(&body, &api->arena);
-	if (run_view(api, &live, &answer)) {
+	if (run_view(api, &nobody, &live, &answer)) {
 		put_tag(&answer, api->tag);
 		changed = api->away_said || memcmp(api->tag, api->live_tag, TAG_BYTES) != 0;
 		memcpy(api->live_tag, api->tag, TAG_BYTES);
@@ -274,19 +292,21 @@ bool api_event(struct api *api, struct buf *out)
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* What somebody asked a moment ago is told again. False: the answer is a problem. */
+/* What somebody asked of Redis a moment ago is told again. False: the answer is a problem. */
 static bool view_or_memo(struct api *api, const struct http_head *head, const struct route *route,
                          struct web_answer *answer)
 {
 	int64_t now_ms = system_now_ms();
 
+	if (route->view >= VIEW_REFUSALS)
+		return run_view(api, head, route, answer);
 	if (memo_find(&api->memo, head->path, head->query, now_ms, answer->body)) {
 		answer->content_type = "application/json";
 		answer->headers = OF_API;
 		api->stats.remembered++;
 		return true;
 	}
-	if (!run_view(api, route, answer))
+	if (!run_view(api, head, route, answer))
 		return false;
 	memo_keep(&api->memo, head->path, head->query, now_ms, buf_str(answer->body));
 	return true;
@@ -307,8 +327,11 @@ static void answer_api(struct api *api, const struct http_head *head, struct web
 		put_problem(api, answer, &problem);
 		return;
 	}
-	if (route.view == VIEW_STREAM) {
-		if (run_view(api, &route, answer))
+	if (head->post) {
+		if (run_view(api, head, &route, answer))
+			answer->status = 202;
+	} else if (route.view == VIEW_STREAM) {
+		if (run_view(api, head, &route, answer))
 			begin_stream(api, head, answer);
 	} else if (view_or_memo(api, head, &route, answer)) {
 		conclude(api, head, answer);
@@ -392,14 +415,16 @@ void api_answer(void *self, const struct http_head *head, struct web_answer *ans
 	struct api *api = self;
 
 	if (answer->status != 200)
-		put_bad_head(api, answer);
-	else if (answer_service(api, head, answer))
+		put_bad_head(api, head, answer);
+	else if (!head->post && answer_service(api, head, answer))
 		;
 	else if (!api->token.ptr && !api_host_is_local(head->host))
 		put_words(api, answer, 421, "Not this host",
 		          "without a token only this machine's own names are answered: "
 		          "127.0.0.1, localhost, [::1]");
-	else if (!answer_file(api, head, answer))
+	else if (head->post && !str_eq(head->path, POST_PATH))
+		put_405(api, head, answer);
+	else if (head->post || !answer_file(api, head, answer))
 		answer_api(api, head, answer);
 	web_metrics_count(&api->stats, answer->status);
 	arena_clear(&api->arena);

@@ -20,13 +20,14 @@ struct api {
 	struct redis_reader *reader;
 	struct catalog catalog;
 	struct memo memo;
-	struct watch *watch;     /* NULL: Kafka is not asked */
-	struct refused *refused; /* NULL: refused records are not shown */
-	struct arena arena;      /* of the request under way */
-	struct str token;        /* absent: none is asked for */
-	int64_t away_ms;         /* wall clock: since when Redis gives no answer; 0: it does */
-	char tag[20];            /* of the answer under way */
-	char live_tag[20];       /* of what the streams know; "": there are none */
+	struct watch *watch;       /* NULL: Kafka is not asked */
+	struct refused *refused;   /* NULL: refused records are not shown */
+	struct redriver *redriver; /* NULL: nor sent back */
+	struct arena arena;        /* of the request under way */
+	struct str token;          /* absent: none is asked for */
+	int64_t away_ms;           /* wall clock: since when Redis gives no answer; 0: it does */
+	char tag[20];              /* of the answer under way */
+	char live_tag[20];         /* of what the streams know; "": there are none */
 	struct web_stats stats;
 	bool away_said; /* to the streams */
 };

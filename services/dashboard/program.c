@@ -16,6 +16,7 @@
 #include "common/host/notify.h"
 #include "common/host/version.h"
 #include "services/dashboard/api.h"
+#include "services/dashboard/redriver.h"
 
 #define NAME "dashboard"
 #define PORT 9640
@@ -109,6 +110,8 @@ static struct rc serve(struct dashboard *d, const struct config *config)
 		TRY(watch_new(config, &d->api.watch));
 	if (config->dashboard_kafka && d->api.token.ptr)
 		TRY(refused_new(config, &d->api.refused));
+	if (d->api.refused)
+		TRY(redriver_new(config, d->api.refused, &d->api.redriver));
 	TRY(web_server_new(&wanted, &d->server));
 	log_info("started", LOG_TEXT("version", TALLY_VERSION), LOG_INT("pid", getpid()), LOG_END);
 	log_info("http_listening", LOG_TEXT("host", host),
@@ -133,6 +136,7 @@ static struct rc run(const struct config *config)
 	rc = serve(&d, config);
 	web_server_free(d.server);
 	watch_free(d.api.watch);
+	redriver_free(d.api.redriver);
 	refused_free(d.api.refused);
 	redis_reader_free(d.api.reader);
 	catalog_release(&d.api.catalog);

@@ -130,6 +130,14 @@ void refused_free(struct refused *refused)
 	free(refused);
 }
 
+void refused_forget(struct refused *refused)
+{
+	pthread_mutex_lock(&refused->lock);
+	for (unsigned i = 0; i < REFUSED_SLOTS; i++)
+		refused->slots[i].made_ms = 0;
+	pthread_mutex_unlock(&refused->lock);
+}
+
 /* Under the lock. */
 static void put_question(struct refused *refused, unsigned number, struct str topic,
                          struct str reason)

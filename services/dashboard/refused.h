@@ -36,5 +36,7 @@ void refused_free(struct refused *);
  */
 enum refused_answer refused_ask(struct refused *, struct str topic, struct str reason,
                                 struct buf *out);
+/* What was found so far is asked anew. */
+void refused_forget(struct refused *);
 
 #endif

@@ -38,6 +38,7 @@ static const struct row {
 	{ "shards", VIEW_SHARDS, false },
 	{ "refusals", VIEW_REFUSALS, false },
 	{ "refusals/{id}/{reason}", VIEW_REFUSED, false },
+	{ "redrive", VIEW_REDRIVE, false },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

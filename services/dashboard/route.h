@@ -34,6 +34,7 @@ enum view_kind {
 	VIEW_SHARDS,
 	VIEW_REFUSALS,
 	VIEW_REFUSED,
+	VIEW_REDRIVE,
 };
 
 struct route {

@@ -18,6 +18,8 @@
 #include "services/dashboard/route.h"
 #include "services/dashboard/watch.h"
 
+struct redriver;
+
 struct view {
 	const struct route *route;
 	struct redis_reader *reader;
@@ -25,7 +27,10 @@ struct view {
 	const struct watch_state *watch; /* NULL: Kafka is not asked */
 	struct watch *watcher;           /* whose state that is */
 	struct arena *arena;
-	struct refused *refused; /* NULL: refused records are not shown */
+	struct refused *refused;   /* NULL: refused records are not shown */
+	struct redriver *redriver; /* NULL: nor sent back */
+	bool post;                 /* something is to be done, of what the body says */
+	struct str body;
 	struct json json;
 	struct problem problem;
 	const struct redis_answer *answers; /* of the last round */
@@ -67,7 +72,7 @@ int64_t freshness_watermark(const struct view *, unsigned first);
 
 typedef struct rc view_fn(struct view *);
 view_fn view_figures, view_days, view_scopes, view_board, view_tree, view_members, view_pay,
-	view_commission, view_order, view_shards, view_refusals, view_refused, view_freshness,
-	view_live;
+	view_commission, view_order, view_shards, view_refusals, view_refused, view_redrive,
+	view_freshness, view_live;
 
 #endif

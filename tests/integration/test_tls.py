@@ -3,9 +3,10 @@
 """TLS and passwords: the workers do a small load with a broker and a Redis that demand them.
 
 The authority is made here. The broker's listener takes SASL over TLS only (SCRAM for the workers,
-PLAIN for an operator's tallyctl) and grants what docs/SECURITY.md says and nothing else; so does
-Redis, which takes TLS with client certificates. Then each thing that can be wrong is made wrong:
-what it says must name the cause, /readyz must be 503, and no secret may be in any log.
+PLAIN for an operator's tallyctl and the dashboard) and grants what docs/SECURITY.md says and
+nothing else; so does Redis, which takes TLS with client certificates. Then each thing that can be
+wrong is made wrong: what it says must name the cause, /readyz must be 503, and no secret may be in
+any log.
 """
 from __future__ import annotations
 
@@ -16,17 +17,19 @@ import subprocess
 import time
 from pathlib import Path
 
+import ctl
 import ladder as ladders
 from rig import ROOT, Place, free_port, program
 from rig.redis import Redis
 from rig.servers import Broker, RedisServer
 from rig.stage import Stage, main, must
 from rig.workers import Fleet, Worker
+from test_dashboard_redrive import GOOD, Operator
 from test_worker_cli import get
 
 EVENTS = 3000
 KAFKA_USER, KAFKA_SECRET, PLAIN_SECRET = "tally", "kafka-horse-battery", "plain-horse-battery"
-OPERATOR, PREFIX = "operator", "tls."
+OPERATOR, DASHBOARD, PREFIX = "operator", "dashboard", "tls."
 REDIS_USER, REDIS_SECRET, ADMIN_SECRET = "tally", "redis-horse-battery", "admin-horse-battery"
 SECRETS = (KAFKA_SECRET, PLAIN_SECRET, REDIS_SECRET, ADMIN_SECRET, "wrong-horse")
 WAIT_S = 20.0
@@ -76,7 +79,8 @@ def start_broker(stage: Stage, keys: Path) -> tuple[Broker, str]:
     conf, mechanisms = stage.folder / "broker.conf", "org.apache.kafka.common.security"
     ours = f"PLAINTEXT://127.0.0.1:{broker.port}"  # for the test itself
     theirs = f"SECURE://127.0.0.1:{secure}"
-    plain = f'{mechanisms}.plain.PlainLoginModule required user_{OPERATOR}="{PLAIN_SECRET}"'
+    plain = (f'{mechanisms}.plain.PlainLoginModule required '
+             f'user_{OPERATOR}="{PLAIN_SECRET}" user_{DASHBOARD}="{PLAIN_SECRET}"')
     conf.write_text(f"""
 listeners={ours},{theirs},CONTROLLER://127.0.0.1:{broker.port + 1}
 advertised.listeners={ours},{theirs}
@@ -118,10 +122,11 @@ def rights_of_page() -> list[list[str]]:
     """
     page, calls = (ROOT / "docs" / "SECURITY.md").read_text(), {}
     blocks = re.findall(r"^```acl-kafka\n(.*?)^```", page, re.M | re.S)
-    must(len(blocks) == 2, f"docs/SECURITY.md has {len(blocks)} tables of rights")
+    must(len(blocks) == 4, f"docs/SECURITY.md has {len(blocks)} tables of rights")
     for row in "".join(blocks).splitlines():
         who, kind, name, *operations = row.split()
-        full = name if kind == "transactional-id" and who != f"User:{OPERATOR}" else PREFIX + name
+        own = kind == "transactional-id" and who == f"User:{KAFKA_USER}"  # the workers'
+        full = name if own else PREFIX + name
         pattern = "prefixed" if full.endswith("*") else "literal"
         calls.setdefault((who, kind, pattern, *operations), []).append(full.rstrip("*"))
     return [["--allow-principal", who, "--resource-pattern-type", pattern,
@@ -223,6 +228,25 @@ def must_serve_tallyctl(stage: Stage, place: Place, keys: Path, settings: dict[s
          f"tallyctl with a wrong Redis password: {done.returncode} {done.stdout}{done.stderr}")
 
 
+def must_serve_the_dashboard(stage: Stage, place: Place, keys: Path,
+                             settings: dict[str, str]) -> None:
+    """With its own rights it shows a dead letter and sends it back."""
+    ctl.send_odd(place, "no event", key="x", partition=0, topic="orders.dlq", headers={
+        "tw-reason": "payee_unknown", "tw-path": "", "__dlq.errors.topic": place.topic("orders"),
+        "__dlq.errors.partition": "0", "__dlq.errors.offset": "0"})
+    operator = Operator(stage, place, **{
+        **settings, "kafka.sasl.mechanism": "PLAIN", "kafka.sasl.username": DASHBOARD,
+        "kafka.sasl.password.file": f"{keys}/plain.secret"}).start()
+    must(operator.counts()["payee_unknown"] == (1, 0), f"refused: {operator.counts()}")
+    done = operator.done(dry_run=False, reasons=["payee_unknown"])
+    must(done["sent"] == 1, f"{done}")
+    must(operator.counts()["payee_unknown"] == (0, 1), f"redriven: {operator.counts()}")
+    ctl.eventually(lambda: json.loads(operator.dashboard.get("/api/v1/shards", **GOOD)[2])
+                   ["kafka"]["fresh"], "the shards' owners and lag are not granted")
+    must(operator.dashboard.drain() == 0, "drained")
+    stage.say("the dashboard's user may do what the page does")
+
+
 def tallyctl_with(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
     done = subprocess.run([program("tallyctl"), "--config", str(file), *words], env=own, text=True,
@@ -309,6 +333,7 @@ def run(stage: Stage, keys: Path, broker: Broker, brokers: str, redis: RedisServ
     settings = settings_for(keys, brokers, redis_url)
     must_do_a_load(stage, place, settings)
     must_serve_tallyctl(stage, place, keys, settings)
+    must_serve_the_dashboard(stage, place, keys, settings)
     must_refuse(stage, place, keys, settings)
     must_keep_secrets(stage)
 

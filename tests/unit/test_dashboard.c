@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Are paths, periods, tokens, hosts and names of keys read as documented, and does
- * a commission's arithmetic come out of its lines, or say that it does not?
+ * Are paths, periods, tokens, hosts, names of keys and what a redrive is asked for
+ * read as documented, and does a commission's arithmetic come out of its lines, or
+ * say that it does not?
  */
 #include "services/dashboard/api.h"
 #include "services/dashboard/lines.h"
 #include "services/dashboard/page.h"
+#include "services/dashboard/redriver.h"
 #include "tests/unit/testing.h"
 
 #define PAGE_BYTES_MOST 102400
@@ -352,6 +354,41 @@ static void the_page_is_small(void **state)
 	assert_true(bytes < PAGE_BYTES_MOST);
 }
 
+static void a_redrive_is_asked_for(void **state)
+{
+	struct redrive_request r;
+	struct problem problem;
+
+	(void)state;
+	assert_true(redrive_request_read(
+		STR("{\"topic\":\"credits\",\"dry_run\":false,\"reasons\":[\"bad_money\","
+	            "\"poison\"],"
+	            "\"since\":\"1970-01-01T00:00:01Z\",\"max\":7,\"rate\":20,\"force\":true}"),
+		&arena, &r, &problem));
+	assert_string_equal(r.worker->topic, "credits");
+	assert_false(r.wish.dry || r.wish.policy.rekey || r.wish.filter.any_reason);
+	assert_true(r.wish.policy.force && r.wish.filter.reasons[REASON_BAD_MONEY] &&
+	            r.wish.filter.reasons[REASON_POISON]);
+	assert_false(r.wish.filter.reasons[REASON_BAD_FIELD]);
+	assert_int_equal(r.wish.filter.since_ms, 1000);
+	assert_int_equal(r.wish.policy.max, 7);
+	assert_int_equal(r.wish.rate, 20);
+	assert_true(redrive_request_read(STR("{\"dry_run\":true,\"topic\":\"orders\"}"), &arena, &r,
+	                                 &problem));
+	assert_true(r.wish.dry && r.wish.filter.any_reason && !r.wish.rate);
+	assert_int_equal(r.wish.policy.max_replays, REPLAYS);
+	/* Whatever comes, it is one or has words. */
+	for (int i = 0; i < 20000; i++) {
+		char text[96];
+		size_t len = rng_below(sizeof(text));
+
+		rng_fill(text, len, STR("{}[]\":,topicdry_runtrueorders1-."));
+		if (!redrive_request_read(str_of(text, len), &arena, &r, &problem))
+			assert_true(problem.status == 400 && problem.detail.len > 0);
+		arena_clear(&arena);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(paths_lead_to_views),
 	cmocka_unit_test(wrong_paths_have_a_status),
@@ -359,6 +396,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(periods_exist_or_not),
 	cmocka_unit_test(tokens_match_whole),
 	cmocka_unit_test(hosts_are_local_or_not),
+	cmocka_unit_test(a_redrive_is_asked_for),
 	cmocka_unit_test(names_of_keys_become_ids),
 	cmocka_unit_test(nets_follow_from_lines),
 	cmocka_unit_test(lines_that_are_none_are_passed_over),
