@@ -16,6 +16,7 @@ const struct page_file page_files[] = {
 	FILE_OF("/chart.js", SCRIPT, chart_js),
 	FILE_OF("/source.js", SCRIPT, source_js),
 	FILE_OF("/views.js", SCRIPT, views_js),
+	FILE_OF("/redrive.js", SCRIPT, redrive_js),
 	FILE_OF("/contract.css", "text/css; charset=utf-8", contract_css),
 	{ .path = NULL },
 };

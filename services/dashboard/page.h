@@ -9,10 +9,11 @@
 #include "common/base/str.h"
 
 extern const char page_index_html[], page_style_css[], page_app_js[], page_words_js[],
-	page_format_js[], page_chart_js[], page_source_js[], page_views_js[], page_contract_css[];
+	page_format_js[], page_chart_js[], page_source_js[], page_views_js[], page_redrive_js[],
+	page_contract_css[];
 extern const size_t page_index_html_len, page_style_css_len, page_app_js_len, page_words_js_len,
 	page_format_js_len, page_chart_js_len, page_source_js_len, page_views_js_len,
-	page_contract_css_len;
+	page_redrive_js_len, page_contract_css_len;
 
 struct page_file {
 	const char *path; /* NULL ends the list */

@@ -20,6 +20,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Iterator
 
+import ctl
 from browser import ENTER, TAB, Browser
 from ladder import SOON
 from rig import ROOT, program
@@ -496,6 +497,7 @@ def must_show_refusals(browser: Browser, company: Company, stage: Stage, picture
                                  "--json").stdout)["topics"][0]
     browser.sees("orders.dlq", *(one["reason"] for one in listed["reasons"]))
     reader.look("refusals")
+    must_redrive(reader, company, stage)
     reason = next(one["reason"] for one in listed["reasons"] if one["reason"] == "bad_money")
     record = json.loads(tallyctl(company.place, "dlq", "show", "--topic", "orders", "--reason",
                                  reason, "--json").stdout)["records"][0]
@@ -507,6 +509,42 @@ def must_show_refusals(browser: Browser, company: Company, stage: Stage, picture
     must(json.loads(mark) == json.loads(record["field"]), f"marked is {mark}, not {record}")
     reader.look("refused")
     must(dashboard.drain() == 0, "drained")
+
+
+def must_redrive(reader: Reader, company: Company, stage: Stage) -> None:
+    """An order of somebody whom nobody published: counted, confirmed and sent back by keyboard."""
+    browser, place = reader.browser, company.place
+    status, _, live = reader.dashboard.get("/api/v1/live", Authorization=f"Bearer {TOKEN}")
+    must(status == 200, f"live: {status}")
+    late = {**ctl.created("redriven-1", "p-late", 12300),
+            "time": f"{json.loads(live)['day']['period']}T08:00:00Z"}
+    ctl.send(place, [late])
+    ctl.settle(place)
+    browser.click("Operation", "//nav")
+    browser.click("Refused records")
+    browser.click("payee_unknown")
+    browser.sees("redriven-1", "Redrive: count first")
+    known = json.loads(Path(f"{company.events}.reference.json").read_text())
+    person = next(one for one in known if one["kind"] == "person")
+    tallyctl(place, "publish", str(ctl.write(stage, "late.json", [
+        {**person, "payee_id": "p-late"}])), "--wait")
+    browser.run("document.querySelector('[name=dry]').focus()")
+    browser.keys(ENTER)
+    browser.sees("What a redrive would do", "would be sent back", "records back to orders?")
+    reader.look("redrive")
+    must(not ctl.order(place, "redriven-1"), "sent before anybody said so")
+    browser.click("Cancel")
+    browser.sees("Redrive: count first")
+    browser.run("document.querySelector('[name=dry]').focus()")
+    browser.keys(ENTER)
+    browser.sees("records back to orders?")
+    browser.keys(TAB + TAB + ENTER)  # past the table
+    browser.sees("records were sent back")
+    ctl.eventually(lambda: ctl.order(place, "redriven-1").get("amount") == 12300,
+                   "the order is not there after its redrive")
+    browser.until(lambda: "redriven-1" not in browser.text(), "it is still among the refused")
+    browser.click("Back")
+    must(not (said := browser.complaints()), f"the console says {said}")
 
 
 def must_tell_who_is_away(reader: Reader, stage: Stage) -> None:

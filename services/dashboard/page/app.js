@@ -52,7 +52,8 @@ function dress() {
 
 // What tells an element of a view from the others, whenever it is made.
 const mark = (one) => one && [one.tagName, one.getAttribute("href") ?? one.getAttribute("aria-label")
-	?? one.closest("details[data-key]")?.dataset.key].join(" ");
+	?? one.closest("details[data-key]")?.dataset.key
+	?? one.closest("[data-redrive]")?.dataset.redrive, one.getAttribute("name")].join(" ");
 
 // What was open stays open, what was scrolled scrolled, and the focus where it was.
 function replace(nodes) {
@@ -67,7 +68,7 @@ function replace(nodes) {
 	for (const [index, one] of [...main.querySelectorAll("[tabindex]")].entries())
 		one.scrollLeft = scrolled[index] ?? 0;
 	if (focused)
-		[...main.querySelectorAll("a, summary, [tabindex]")].find((one) => mark(one) === focused)
+		[...main.querySelectorAll("a, summary, button, [tabindex]")].find((one) => mark(one) === focused)
 			?.focus({ preventScroll: true });
 }
 
@@ -159,6 +160,7 @@ at("ask").addEventListener("submit", (event) => {
 	show(false);
 });
 addEventListener("hashchange", () => show(false));
+addEventListener("changed", () => show(true));
 addEventListener("resize", () => {
 	due = Math.min(due, Date.now() + 200);
 	soon();

@@ -3,6 +3,7 @@
 // text nodes only, never markup.
 import { bar, lines as chart } from "./chart.js";
 import * as f from "./format.js";
+import { box } from "./redrive.js";
 import { ask, askOrNull, path } from "./source.js";
 import { word } from "./words.js";
 
@@ -57,7 +58,7 @@ function months(period, to) {
 }
 
 // columns: [{ head, cell(row), number, time, words }]; without heads no row of heads
-function table(caption, columns, rows) {
+export function table(caption, columns, rows) {
 	const cells = (row) => columns.map((column, at) => node(at === 0 ? "th" : "td",
 		{ class: column.number ? "n" : column.time ? "t" : column.words ? "words" : null, scope: at === 0 ? "row" : null },
 		column.cell(row)));
@@ -438,7 +439,7 @@ export async function refusals(topic, reason) {
 	if (topic)
 		return refused(topic, reason);
 	const { topics } = await found("refusals");
-	return [title(word("refusals")), node("p", {}, word("redriveElsewhere")),
+	return [title(word("refusals")), node("p", {}, word("refusalsAre")),
 		topics.map((one) => [node("h2", {}, one.topic), one.reasons.length ? table(
 			word("inAll", f.count(one.open)), [
 				{ head: word("reason"), cell: (row) => link(row.reason, "refusals",
@@ -450,7 +451,8 @@ export async function refusals(topic, reason) {
 				{ head: word("last"), time: true, cell: (row) => f.instant(row.last) },
 				{ head: word("means"), words: true, cell: (row) => row.means },
 				{ head: word("heals"), words: true, cell: (row) => row.heals_after ?? "\u2013" }],
-			one.reasons) : node("p", {}, word("noRefusals"))])].flat(2);
+			one.reasons) : node("p", {}, word("noRefusals")),
+		one.open ? box(inputOf(one.topic)) : null])].flat(2);
 }
 
 // The value with the failing field marked, laid out; where that does not say the same as what was
@@ -483,7 +485,10 @@ function marked(record) {
 async function refused(topic, reason) {
 	const { records } = await found(path("refusals", topic, reason));
 	return [title(`${topic}: ${reason}`), node("p", {}, link(word("earlier"), "refusals")),
-		records.length ? null : node("p", {}, word("noRefusals")),
+		records.length && !records[0].heals_after
+			? node("p", { class: "warn" }, word("neverHeals")) : null,
+		reason === "wrong_key" ? node("p", {}, word("rekeyed")) : null,
+		records.length ? null : node("p", {}, word("noRefusals")), box(topic, reason),
 		records.map((record) => node("details", { "data-key": `${record.partition}/${record.offset}` },
 			node("summary", {}, node("span", {}, f.instant(record.refused)),
 				node("span", {}, record.key ?? ""), node("span", { class: "n" }, record.path || "/")),

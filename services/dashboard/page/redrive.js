@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sending refused records back: first a dry run, then its numbers with a question, then the redrive
+// itself, all in a box of the view. What this page asked for last is remembered here; a dry run of
+// somebody else's cannot be confirmed by accident.
+import { count } from "./format.js";
+import { Problem, ask } from "./source.js";
+import { node, table } from "./views.js";
+import { word } from "./words.js";
+
+const LOOK_MS = 400, LOST_MOST = 10;
+let mine = null; // { key, request, report, trouble }: report is the service's, trouble why there is none
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const keyOf = (topic, reason) => `${topic}/${reason ?? ""}`;
+
+function button(name, words, act) {
+	const made = node("button", { type: "button", name }, words);
+	made.addEventListener("click", act);
+	return made;
+}
+
+function counted(report) {
+	const rows = Object.entries(report.reasons).flatMap(([reason, fates]) =>
+		Object.entries(fates).map(([fate, records]) => ({ reason, fate, records })));
+	return rows.length ? table(word("dryRun"), [
+		{ head: word("reason"), cell: (row) => row.reason },
+		{ head: word("records"), number: true, cell: (row) => count(row.records) },
+		{ head: word("fate"), words: true, cell: (row) => word(`fate_${row.fate}`) }], rows)
+		: node("p", {}, word("noRefusals"));
+}
+
+function question({ request, report }) {
+	return [counted(report), report.records ? node("p", {},
+		word("redriveAsk", count(report.records), report.topic)) : null,
+	node("p", { class: "acts" }, report.records ? button("send", word("redriveDo",
+		count(report.records)), () => start({ ...request, dry_run: false })) : null,
+	button("cancel", word("cancel"), () => become(null)))];
+}
+
+function said({ report, trouble }) {
+	if (trouble)
+		return node("p", { class: "warn", role: "alert" }, trouble);
+	if (!report || report.state === "running")
+		return node("p", { role: "status" }, !report || report.dry_run ? word("counting")
+			: word("redriving", count(report.sent), count(report.records)));
+	if (report.state === "failed")
+		return node("p", { class: "warn", role: "alert" }, word("redriveFailed",
+			count(report.sent), report.problem));
+	return report.dry_run ? null : node("p", { role: "status" }, word("redriveDone",
+		count(report.sent)));
+}
+
+export function box(topic, reason) {
+	const key = keyOf(topic, reason), now = mine?.key === key ? mine : null;
+	const request = { topic, dry_run: true, ...(reason ? { reasons: [reason],
+		rekey: reason === "wrong_key" } : {}) };
+	const running = now && !now.trouble && (now.report?.state ?? "running") === "running";
+	const asks = now?.report?.state === "done" && now.report.dry_run && !now.trouble;
+	return node("section", { class: "redrive", "data-redrive": key, tabindex: "-1",
+		"aria-label": word("redriveOf", reason ? `${topic}: ${reason}` : topic) },
+	now ? said(now) : null, asks ? question(now) : null,
+	running || asks ? null : node("p", { class: "acts" },
+		button("dry", word("redriveTry"), () => start(request, key))));
+}
+
+// What is there of the box now is drawn anew; the focus stays in it.
+function redraw(key) {
+	const old = [...document.querySelectorAll("[data-redrive]")]
+		.find((one) => one.dataset.redrive === key);
+	if (!old)
+		return;
+	const at = old.contains(document.activeElement) ? document.activeElement : null;
+	const [topic, reason] = key.split("/"), made = box(topic, reason || undefined);
+	old.replaceWith(made);
+	if (at)
+		(at.name && made.querySelector(`[name=${at.name}]`) || made).focus({ preventScroll: true });
+}
+
+function become(next) {
+	const before = mine;
+	mine = next;
+	for (const key of new Set([before?.key, next?.key].filter(Boolean)))
+		redraw(key);
+}
+
+const wordsOf = (error) => (error.status === 409 ? word("redriveBusy")
+	: error instanceof Problem ? `${error.title}: ${error.message}` : String(error));
+
+async function start(request, key = mine.key) {
+	become({ key, request });
+	try {
+		const { redrive } = await ask("redrive", { method: "POST", body: JSON.stringify(request),
+			headers: { "Content-Type": "application/json" } });
+		await follow(key, request, redrive);
+	} catch (error) {
+		become({ key, request, trouble: wordsOf(error) });
+	}
+	if (!request.dry_run)
+		dispatchEvent(new Event("changed")); // the lists are others now
+}
+
+// Until it has ended. A service that is away for a moment goes on with it.
+async function follow(key, request, first) {
+	let report = first;
+	for (let lost = 0; ;) {
+		become({ key, request, report });
+		if (report.state !== "running")
+			return;
+		await pause(LOOK_MS);
+		try {
+			report = (await ask("redrive")).redrive;
+			lost = 0;
+		} catch (error) {
+			if (error.status || ++lost > LOST_MOST)
+				throw error;
+		}
+		if (report?.number !== first.number || report.started !== first.started)
+			throw new Error(word("redriveGone"));
+	}
+}
