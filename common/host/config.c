@@ -354,6 +354,36 @@ static void check_http(struct loading *l)
 		colon == text ? "0.0.0.0" : keep(l, str_of(text, (size_t)(colon - text)));
 }
 
+/* "127.0.0.1:9641,worker-2:9641" */
+static void check_workers(struct loading *l)
+{
+	struct config *config = l->config;
+	struct str rest = str_from_c(config->dashboard_workers);
+
+	config->worker_count = 0;
+	while (rest.ptr && config->dashboard_workers[0]) {
+		struct str one = trim(str_split(&rest, ',')), host = one;
+		int64_t port = 0;
+
+		while (host.len && host.ptr[host.len - 1] != ':')
+			host.len--;
+		if (host.len < 2 || !str_to_i64(str_from(one, host.len), &port) || port < 1 ||
+		    port > 65535) {
+			fault(l, "%s: dashboard.workers: %.*s is not host:port",
+			      from_of(config, "dashboard.workers"), STR_ARG(one));
+			return;
+		}
+		if (config->worker_count == CONFIG_WORKERS_MOST) {
+			fault(l, "%s: dashboard.workers: more than %d addresses",
+			      from_of(config, "dashboard.workers"), CONFIG_WORKERS_MOST);
+			return;
+		}
+		host.len--;
+		config->workers[config->worker_count++] =
+			(struct config_address){ keep(l, host), (uint16_t)port };
+	}
+}
+
 /* The text of a file that holds one secret; a newline at its end is cut off. */
 static bool read_secret(struct loading *l, const char *path, const char *from, const char **out)
 {
@@ -478,6 +508,7 @@ static void check_together(struct loading *l)
 		      from_of(config, "flush.interval.max.ms"), config->flush_interval_max_ms,
 		      config->flush_interval_ms);
 	check_http(l);
+	check_workers(l);
 	check_token(l);
 	check_redis(l);
 	check_kafka(l);

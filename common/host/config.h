@@ -23,9 +23,15 @@
 #include "common/host/option.h"
 
 #define CONFIG_KAFKA_MOST 256
+#define CONFIG_WORKERS_MOST 64
 
 enum http_where { HTTP_AUTO, HTTP_OFF, HTTP_AT };
 enum redis_mode { REDIS_SINGLE, REDIS_CLUSTER };
+
+struct config_address {
+	const char *host;
+	uint16_t port;
+};
 
 /* An option's value as text, and where it came from. */
 struct config_value {
@@ -45,6 +51,7 @@ struct config {
 	int64_t redis_connect_timeout_ms, redis_timeout_ms;
 	const char *http_address, *http_token_file;
 	bool dashboard_kafka;
+	const char *dashboard_workers;
 	int log_level;  /* enum log_level */
 	int log_format; /* enum log_format */
 	int64_t drain_timeout_ms, flush_interval_ms, flush_interval_max_ms, txn_interval_min_ms,
@@ -56,6 +63,10 @@ struct config {
 	const char *http_host;
 	uint16_t http_port;
 	const char *http_token; /* of http.token.file; "" */
+
+	/* Those of dashboard.workers. */
+	struct config_address workers[CONFIG_WORKERS_MOST];
+	unsigned worker_count;
 
 	struct kafka_property kafka[CONFIG_KAFKA_MOST];      /* as given; names without "kafka." */
 	struct kafka_property kafka_used[CONFIG_KAFKA_MOST]; /* secrets read from their files */

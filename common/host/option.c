@@ -65,6 +65,10 @@ const struct option options[] = {
 	{ "dashboard.kafka", OPTION_BOOL, AT(dashboard_kafka), 0, 0, NULL, "no",
 	  "tally-dashboard: ask the brokers, too: for lag, owners of shards and, where a token is "
 	  "asked for, refused records, which can then be sent back." },
+	{ "dashboard.workers", OPTION_TEXT, AT(dashboard_workers), 0, 4096, NULL, "",
+	  "tally-dashboard: the http.address of workers, host:port, separated by commas, which are "
+	  "asked how long their batches, transactions and flushes take. Without any that is not "
+	  "shown." },
 	{ "log.level", OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warn|error", "info",
 	  "The least important lines that are written." },
 	{ "log.format", OPTION_CHOICE, AT(log_format), 0, 0, "logfmt|json", "logfmt",

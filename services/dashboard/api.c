@@ -203,6 +203,7 @@ static bool run_view(struct api *api, const struct http_head *head, const struct
 		          .catalog = &api->catalog,
 		          .refused = api->refused,
 		          .redriver = api->redriver,
+		          .timing = api->timing,
 		          .post = head->post,
 		          .body = head->body,
 		          .arena = &api->arena,

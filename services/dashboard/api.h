@@ -22,6 +22,7 @@ struct api {
 	struct memo memo;
 	struct watch *watch;       /* NULL: Kafka is not asked */
 	struct refused *refused;   /* NULL: refused records are not shown */
+	struct timing *timing;     /* NULL: workers are not asked */
 	struct redriver *redriver; /* NULL: nor sent back */
 	struct arena arena;        /* of the request under way */
 	struct str token;          /* absent: none is asked for */

@@ -17,6 +17,7 @@
 #include "common/host/version.h"
 #include "services/dashboard/api.h"
 #include "services/dashboard/redriver.h"
+#include "services/dashboard/timing.h"
 
 #define NAME "dashboard"
 #define PORT 9640
@@ -108,6 +109,8 @@ static struct rc serve(struct dashboard *d, const struct config *config)
 	d->api.reader = redis_reader_new(&d->redis_options);
 	if (config->dashboard_kafka)
 		TRY(watch_new(config, &d->api.watch));
+	if (config->worker_count)
+		TRY(timing_new(config, &d->api.timing));
 	if (config->dashboard_kafka && d->api.token.ptr)
 		TRY(refused_new(config, &d->api.refused));
 	if (d->api.refused)
@@ -135,6 +138,7 @@ static struct rc run(const struct config *config)
 	buf_init(&d.event, NULL);
 	rc = serve(&d, config);
 	web_server_free(d.server);
+	timing_free(d.api.timing);
 	watch_free(d.api.watch);
 	redriver_free(d.api.redriver);
 	refused_free(d.api.refused);

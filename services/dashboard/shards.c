@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/runtime/worker.h"
+#include "services/dashboard/timing.h"
 #include "services/dashboard/view.h"
 
 #define SHARDS_MOST 1024 /* of a worker */
@@ -98,6 +99,80 @@ static void put_shard(struct view *v, int64_t partition, const struct redis_answ
 	json_close(&v->json, '}');
 }
 
+static void put_passed(struct view *v, const struct watch_fleet *watched)
+{
+	json_name(&v->json, "passed");
+	if (!watched || !watched->passed.over_ms) {
+		json_null(&v->json);
+		return;
+	}
+	json_open(&v->json, '{');
+	json_put_i64(&v->json, "over_ms", watched->passed.over_ms);
+	json_put_i64(&v->json, "incoming", watched->passed.incoming);
+	json_put_i64(&v->json, "committed", watched->passed.committed);
+	json_put_i64(&v->json, "shown", watched->passed.shown);
+	json_close(&v->json, '}');
+}
+
+static void put_bound(struct view *v, const char *name, const struct durations *durations,
+                      unsigned of_thousand)
+{
+	int64_t bound = timing_bound_ms(durations, of_thousand);
+
+	json_name(&v->json, name);
+	if (bound < 0)
+		json_null(&v->json);
+	else
+		json_i64(&v->json, bound);
+}
+
+/* How long its steps take, as its processes say themselves. */
+static void put_times(struct view *v, const struct worker *worker)
+{
+	static const char *const names[TIMING_KINDS] = {
+		[TIMING_BATCH] = "batch",
+		[TIMING_TRANSACTION] = "transaction",
+		[TIMING_FLUSH] = "flush",
+	};
+	struct durations durations[TIMING_KINDS];
+	unsigned processes = v->timing ? timing_of(v->timing, worker->name, durations) : 0;
+
+	json_name(&v->json, "times");
+	if (!processes) {
+		json_null(&v->json);
+		return;
+	}
+	json_open(&v->json, '{');
+	json_put_i64(&v->json, "processes", processes);
+	for (int k = 0; k < TIMING_KINDS; k++) {
+		json_name(&v->json, names[k]);
+		json_open(&v->json, '{');
+		json_put_i64(&v->json, "count", (int64_t)durations[k].count);
+		json_put_i64(&v->json, "sum_ms", (int64_t)durations[k].sum_ms);
+		put_bound(v, "p50_ms", &durations[k], 500);
+		put_bound(v, "p99_ms", &durations[k], 990);
+		json_close(&v->json, '}');
+	}
+	json_close(&v->json, '}');
+}
+
+/* How many of the workers' addresses answer. */
+static void put_asked(struct view *v)
+{
+	unsigned addresses, answered;
+
+	json_name(&v->json, "asked");
+	if (!v->timing) {
+		json_null(&v->json);
+		return;
+	}
+	timing_count(v->timing, &addresses, &answered);
+	json_open(&v->json, '{');
+	json_put_i64(&v->json, "addresses", addresses);
+	json_put_i64(&v->json, "answered", answered);
+	json_close(&v->json, '}');
+}
+
 static void put_fleet(struct view *v, const struct worker *worker, const struct fleet *fleet)
 {
 	const struct watch_fleet *watched = watch_find(v->watch, worker);
@@ -105,6 +180,8 @@ static void put_fleet(struct view *v, const struct worker *worker, const struct 
 	json_open(&v->json, '{');
 	json_put_text(&v->json, "worker", worker->name);
 	json_put_text(&v->json, "topic", worker->topic);
+	put_passed(v, watched);
+	put_times(v, worker);
 	json_name(&v->json, "shards");
 	json_open(&v->json, '[');
 	for (int64_t p = 0; p < fleet->shards; p++)
@@ -163,6 +240,7 @@ struct rc view_shards(struct view *v)
 		put_fleet(v, workers[i], &fleets[i]);
 	json_close(&v->json, ']');
 	put_kafka(v);
+	put_asked(v);
 	v->answers = fresh;
 	freshness_put(v, asof);
 	return OK;

@@ -19,6 +19,7 @@
 #include "services/dashboard/watch.h"
 
 struct redriver;
+struct timing;
 
 struct view {
 	const struct route *route;
@@ -28,6 +29,7 @@ struct view {
 	struct watch *watcher;           /* whose state that is */
 	struct arena *arena;
 	struct refused *refused;   /* NULL: refused records are not shown */
+	struct timing *timing;     /* NULL: workers are not asked */
 	struct redriver *redriver; /* NULL: nor sent back */
 	bool post;                 /* something is to be done, of what the body says */
 	struct str body;

@@ -26,6 +26,11 @@ struct seen {
 	struct arena memory;
 };
 
+/* Sums over all partitions at one time. */
+struct stand {
+	int64_t at_ms, log_end, output_cursor, cursor;
+};
+
 struct watch {
 	const struct config *config;
 	struct lane lane;
@@ -41,6 +46,8 @@ struct watch {
 	unsigned fleet_count; /* 0: not open */
 	const char *reference_topic;
 	int64_t reference_end; /* of its log, when it was read */
+	struct stand stands[WATCH_FLEETS_MOST][WATCH_LOOKS];
+	unsigned looks; /* since it was opened */
 	struct arena memory;
 };
 
@@ -50,7 +57,7 @@ static void shut(struct watch *watch)
 {
 	session_close(&watch->session);
 	watch->session = (struct session){ .config = NULL };
-	watch->fleet_count = 0;
+	watch->fleet_count = watch->looks = 0;
 	arena_clear(&watch->memory);
 }
 
@@ -110,6 +117,34 @@ static struct rc read_reference(struct watch *watch)
 	return OK;
 }
 
+static int64_t grown(int64_t from, int64_t to)
+{
+	return to > from ? to - from : 0; /* R is less while a shard is made anew */
+}
+
+static struct watch_passed measure(struct watch *watch, unsigned number,
+                                   const struct progress_row *rows)
+{
+	struct stand *stands = watch->stands[number], now = { .at_ms = system_now_ms() };
+	struct stand *here = &stands[watch->looks % WATCH_LOOKS];
+	struct stand oldest = watch->looks < WATCH_LOOKS ? stands[0] : *here;
+
+	for (int32_t p = 0; p < watch->fleets[number].partitions; p++) {
+		now.log_end += rows[p].log_end;
+		now.output_cursor += rows[p].output_cursor > 0 ? rows[p].output_cursor : 0;
+		now.cursor += rows[p].meta.cursor > 0 ? rows[p].meta.cursor : 0;
+	}
+	*here = now;
+	if (watch->looks == 0)
+		return (struct watch_passed){ .over_ms = 0 };
+	return (struct watch_passed){
+		.over_ms = now.at_ms - oldest.at_ms,
+		.incoming = grown(oldest.log_end, now.log_end),
+		.committed = grown(oldest.output_cursor, now.output_cursor),
+		.shown = grown(oldest.cursor, now.cursor),
+	};
+}
+
 static struct rc look(struct watch *watch, struct seen *out)
 {
 	struct progress progress;
@@ -121,9 +156,11 @@ static struct rc look(struct watch *watch, struct seen *out)
 	for (unsigned i = 0; i < watch->fleet_count && i < WATCH_FLEETS_MOST; i++) {
 		TRY(take_fleet(watch, &progress.rows[row], &watch->fleets[i], &out->memory,
 		               &out->state.fleets[i]));
+		out->state.fleets[i].passed = measure(watch, i, &progress.rows[row]);
 		row += (unsigned)watch->fleets[i].partitions;
 		out->state.count = i + 1;
 	}
+	watch->looks++;
 	return read_reference(watch);
 }
 

@@ -19,11 +19,20 @@
 
 #define WATCH_FRESH_MS 10000
 #define WATCH_FLEETS_MOST 16
+#define WATCH_LOOKS 11 /* speeds are those of the last so many looks: ten seconds */
 
 struct watch_shard {
 	int64_t log_end, output_cursor; /* K; -1: none */
 	int64_t lag;                    /* records that Redis does not show yet */
 	struct group_member member;     /* its id absent: no process has it */
+};
+
+/* What has passed lately, in offsets of all partitions: control records of transactions count. */
+struct watch_passed {
+	int64_t over_ms;   /* 0: it is not known yet */
+	int64_t incoming;  /* log end */
+	int64_t committed; /* K */
+	int64_t shown;     /* R */
 };
 
 struct watch_fleet {
@@ -32,6 +41,7 @@ struct watch_fleet {
 	unsigned count;
 	unsigned unowned;
 	int64_t lag; /* of all of them */
+	struct watch_passed passed;
 };
 
 struct watch_state {

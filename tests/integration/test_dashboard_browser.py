@@ -28,6 +28,7 @@ from rig.redis import Redis
 from rig.stage import Stage, main, must
 from rig.workers import Fleet, tallyctl
 from test_dashboard import TOKEN, Dashboard
+from test_dashboard_redrive import listen
 
 ORDERS, SEED = 3000, 7
 BACKLOG = 9300           # events that are there when the page is opened; the rest comes live
@@ -362,7 +363,9 @@ def must_find(reader: Reader) -> None:
 def must_show_the_shards(reader: Reader) -> None:
     reader.opens("Operation")
     reader.browser.sees("orders (orders)", "commissions (credits)", "scoreboard (measures)",
-                        "owned", "tallyworks-orders-", "Processes 1", "Waiting 0", "127.0.0.1")
+                        "owned", "tallyworks-orders-", "Processes 1", "Incoming 0/s", "Folded 0/s",
+                        "In Redis 0/s", "Waiting 0", "127.0.0.1",
+                        "orders: times of the last minute, processes: 1", "Flush to Redis")
     reader.look("operation")
 
 
@@ -468,7 +471,8 @@ def must_tell_of_a_dead_worker(reader: Reader, company: Company, fleet: Fleet) -
         must(sending.wait(60) == 0, "produce")
     reader.hears("records wait and nobody takes them")
     reader.opens("Operation")
-    reader.browser.sees("No process has 8 of 8 shards now.", "nobody has it")
+    reader.browser.sees("No process has 8 of 8 shards now.", "nobody has it",
+                        "1 of 3 workers that are asked for their times give no answer.")
     reader.look("operation-dead")
     scoreboard.start()
     fleet.settle()
@@ -508,6 +512,7 @@ def must_show_refusals(browser: Browser, company: Company, stage: Stage, picture
     mark = browser.run("return document.querySelector('mark').innerText")
     must(json.loads(mark) == json.loads(record["field"]), f"marked is {mark}, not {record}")
     reader.look("refused")
+    browser.open("about:blank")  # a page that is left asks no more
     must(dashboard.drain() == 0, "drained")
 
 
@@ -523,7 +528,7 @@ def must_redrive(reader: Reader, company: Company, stage: Stage) -> None:
     browser.click("Operation", "//nav")
     browser.click("Refused records")
     browser.click("payee_unknown")
-    browser.sees("redriven-1", "Redrive: count first")
+    browser.sees("redriven-1", "Redrive: dry run first")
     known = json.loads(Path(f"{company.events}.reference.json").read_text())
     person = next(one for one in known if one["kind"] == "person")
     tallyctl(place, "publish", str(ctl.write(stage, "late.json", [
@@ -532,9 +537,14 @@ def must_redrive(reader: Reader, company: Company, stage: Stage) -> None:
     browser.keys(ENTER)
     browser.sees("What a redrive would do", "would be sent back", "records back to orders?")
     reader.look("redrive")
+    browser.click("\u4e2d\u6587")
+    browser.sees("\u91cd\u6295\u8bd5\u7b97", "\u5c06\u91cd\u65b0\u6295\u9012", "\u53d6\u6d88")
+    reader.must_be_sound("a redrive in Chinese")
+    browser.click("English")
+    browser.sees("records back to orders?")
     must(not ctl.order(place, "redriven-1"), "sent before anybody said so")
     browser.click("Cancel")
-    browser.sees("Redrive: count first")
+    browser.sees("Redrive: dry run first")
     browser.run("document.querySelector('[name=dry]').focus()")
     browser.keys(ENTER)
     browser.sees("records back to orders?")
@@ -584,11 +594,13 @@ def test() -> None:
         for folder in (profile, pictures, stage.logs):
             folder.mkdir(parents=True, exist_ok=True)
         company = Company(stage)
-        with Fleet(company.place, stage.logs, settings=SOON) as fleet:
+        fleet = Fleet(company.place, stage.logs, settings=SOON)
+        addresses = ",".join(listen(fleet))
+        with fleet:
             must(company.send(BACKLOG).wait(60) == 0, "produce")
             fleet.settle()
-            dashboard = Dashboard(company.place, stage.logs,
-                                  **{"dashboard.kafka": "yes"}).start().ready("/readyz")
+            dashboard = Dashboard(company.place, stage.logs, **{
+                "dashboard.kafka": "yes", "dashboard.workers": addresses}).start().ready("/readyz")
             stage.say(f"{BACKLOG} events are folded")
             with Browser(profile, stage.logs) as browser:
                 reader = Reader(browser, dashboard, pictures)

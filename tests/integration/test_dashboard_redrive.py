@@ -6,6 +6,7 @@ Orders of a payee whom nobody published lie in the DLQ. A dry run counts them an
 payee is published, the redrive heals every order once, and a second one finds nothing to send. One
 is killed inside a transaction and one is stopped by SIGTERM: asked for again they go on. Who has no
 token, asks for what there cannot be, or asks while one is under way gets its status and words.
+Besides, the speeds and times that operators see are those of what was sent.
 """
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ import time
 from typing import Any
 
 import ctl
-from rig import Place, kafka
+from rig import Place, free_port, kafka
 from rig.stage import Stage, main, must
 from rig.workers import Fleet
 from test_dashboard import TOKEN, WAIT_S, Dashboard
@@ -203,6 +204,48 @@ def must_heal(stage: Stage, place: Place, operator: Operator) -> None:
     stage.say(f"{ORDERS} orders are healed, each counted once")
 
 
+def listen(fleet: Fleet) -> list[str]:
+    """Where its members answer over HTTP from their next start on."""
+    for member in fleet.members:
+        member.settings["http.address"] = f"127.0.0.1:{free_port()}"
+    return [member.settings["http.address"] for member in fleet.members]
+
+
+def must_measure(place: Place, operator: Operator) -> None:
+    """What comes in, is folded and reaches Redis is counted over ten seconds, then it is over.
+
+    How long it took the workers say themselves, but for the one that is not there.
+    """
+    seen, asked = {"incoming": 0, "committed": 0, "shown": 0}, [0]
+
+    def orders() -> dict[str, Any]:
+        answer = json.loads(operator.dashboard.get("/api/v1/shards", **GOOD)[2])
+        must(answer["asked"]["addresses"] == 4, f"{answer['asked']}")
+        asked.append(answer["asked"]["answered"])
+        return next(one for one in answer["workers"] if one["worker"] == "orders")
+
+    def passed() -> dict[str, int]:
+        found = orders()["passed"] or {}
+        seen.update({name: max(seen[name], found.get(name, 0)) for name in seen})
+        return found
+
+    def timed() -> bool:
+        times = orders()["times"]
+        return bool(times) and times["processes"] == 1 and all(
+            times[step]["count"] > 0 and times[step]["p50_ms"] for step in
+            ("batch", "transaction", "flush"))
+
+    ctl.eventually(lambda: orders()["times"], "nobody says how long it takes")
+
+    ctl.eventually(lambda: passed().get("incoming") == 0, "something comes in, or is not counted")
+    ctl.send(place, [ctl.created(f"m-{number}", "p-1", AMOUNT) for number in range(ORDERS)])
+    ctl.eventually(lambda: passed() and seen["incoming"] >= ORDERS and min(seen.values()) > 0,
+                   f"{ORDERS} records came in")
+    ctl.eventually(timed, "the workers do not say how long it took")
+    ctl.eventually(lambda: passed().get("incoming") == 0, "it never ends")
+    must(max(asked) == 3, f"of the four addresses {asked} answered")
+
+
 def refuse_more(place: Place, name: str, payee: str) -> None:
     ctl.send(place, [ctl.created(f"{name}-{number}", payee, AMOUNT) for number in range(ORDERS)])
     ctl.settle(place)
@@ -256,12 +299,15 @@ def must_log(operator: Operator) -> None:
 def test() -> None:
     with Stage("redrive") as stage:
         place = ctl.prepare(stage)
-        with Fleet(place, stage.logs, settings=ctl.SOON):
+        fleet = Fleet(place, stage.logs, settings=ctl.SOON)
+        addresses = [*listen(fleet), f"127.0.0.1:{free_port()}"]
+        with fleet:
             refuse(place)
-            operator = Operator(stage, place).start()
+            operator = Operator(stage, place, **{"dashboard.workers": ",".join(addresses)}).start()
             must(operator.latest() is None, "nothing was asked for yet")
             must_refuse(stage, place, operator)
             must_plan(operator, place)
+            must_measure(place, operator)
             must_heal(stage, place, operator)
             must_go_on(stage, place, operator)
             must_exclude(stage, place, operator)

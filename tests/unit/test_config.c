@@ -279,6 +279,41 @@ static void http_addresses(void **state)
 	free(config);
 }
 
+static bool lists_workers(struct config *config, const char *text)
+{
+	struct config_setting setting = { "dashboard.workers", text, "--set" };
+	struct buf faults;
+	bool valid = rc_ok(load(config, NULL, NULL, &setting, 1, &faults));
+
+	assert_true(valid || strstr(faults.ptr, "dashboard.workers"));
+	buf_release(&faults);
+	return valid;
+}
+
+static void workers_addresses(void **state)
+{
+	static const char *const bad[] = { "127.0.0.1", "a:b",  ":9641",   "a:0",
+		                           "a:65536",   "a:1,", "a:1,,b:2" };
+	struct config *config = malloc(sizeof(*config));
+
+	(void)state;
+	assert_true(lists_workers(config, ""));
+	assert_int_equal(config->worker_count, 0);
+	config_release(config);
+	assert_true(lists_workers(config, "127.0.0.1:9641, ::1:1"));
+	assert_int_equal(config->worker_count, 2);
+	assert_string_equal(config->workers[0].host, "127.0.0.1");
+	assert_int_equal(config->workers[0].port, 9641);
+	assert_string_equal(config->workers[1].host, "::1");
+	config_release(config);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		if (lists_workers(config, bad[i]))
+			fail_msg("%s", bad[i]);
+		config_release(config);
+	}
+	free(config);
+}
+
 static const struct config_setting secrets[] = {
 	{ "redis.password", "hush1", "--set" },
 	{ "redis.url", "redis://user:hush2@host:1/3", "--set" },
@@ -351,6 +386,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(reads_a_kafka_secret_from_its_file),
 	cmocka_unit_test(properties_must_fit_together),
 	cmocka_unit_test(http_addresses),
+	cmocka_unit_test(workers_addresses),
 	cmocka_unit_test(secrets_are_masked),
 	cmocka_unit_test(what_is_printed_can_be_read_again),
 };

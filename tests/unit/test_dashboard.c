@@ -4,10 +4,13 @@
  * read as documented, and does a commission's arithmetic come out of its lines, or
  * say that it does not?
  */
+#include "common/host/metrics.h"
 #include "services/dashboard/api.h"
 #include "services/dashboard/lines.h"
 #include "services/dashboard/page.h"
 #include "services/dashboard/redriver.h"
+#include "services/dashboard/timing.h"
+#include "services/workers.h"
 #include "tests/unit/testing.h"
 
 #define PAGE_BYTES_MOST 102400
@@ -389,6 +392,48 @@ static void a_redrive_is_asked_for(void **state)
 	}
 }
 
+/* What a worker's own metrics say is read as it was counted. */
+static void times_are_those_of_metrics(void **state)
+{
+	static struct snapshot snapshot; /* large */
+	struct timing_sample sample;
+	struct durations since;
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, NULL);
+	snapshot.stats.batch = (struct durations){ .count = 4, .sum_ms = 12345 };
+	snapshot.stats.batch.buckets[2] = 3;
+	snapshot.stats.batch.buckets[DURATION_BUCKETS - 1] = 1;
+	snapshot.stats.flush = (struct durations){ .count = 1, .sum_ms = 7, .buckets = { 1 } };
+	metrics_render(&snapshot, &orders_worker, &text);
+	assert_true(timing_read(buf_str(&text), &sample));
+	assert_string_equal(sample.worker, "orders");
+	assert_memory_equal(&sample.kinds[TIMING_BATCH], &snapshot.stats.batch,
+	                    sizeof(struct durations));
+	assert_memory_equal(&sample.kinds[TIMING_FLUSH], &snapshot.stats.flush,
+	                    sizeof(struct durations));
+	assert_int_equal(sample.kinds[TIMING_TRANSACTION].count, 0);
+	assert_int_equal(timing_bound_ms(&sample.kinds[TIMING_BATCH], 500), duration_bounds_ms[2]);
+	assert_int_equal(timing_bound_ms(&sample.kinds[TIMING_BATCH], 990), -1);
+	assert_int_equal(timing_bound_ms(&sample.kinds[TIMING_TRANSACTION], 500), -1);
+	since = timing_since(&sample.kinds[TIMING_FLUSH], &sample.kinds[TIMING_BATCH]);
+	assert_int_equal(since.count, 3);
+	assert_int_equal(since.sum_ms, 12338);
+	/* A process that began anew has counted all of it since. */
+	since = timing_since(&sample.kinds[TIMING_BATCH], &sample.kinds[TIMING_FLUSH]);
+	assert_int_equal(since.count, 1);
+	/* Half of it, another's, or none of it is nobody's. */
+	assert_false(timing_read(str_of(text.ptr, text.len / 4), &sample));
+	assert_false(timing_read(STR("ok\n"), &sample));
+	assert_string_equal(sample.worker, "");
+	for (int i = 0; i < 2000; i++) {
+		text.ptr[rng_below(text.len)] = "0{}=\",\n9-."[rng_below(10)];
+		(void)timing_read(buf_str(&text), &sample);
+	}
+	buf_release(&text);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(paths_lead_to_views),
 	cmocka_unit_test(wrong_paths_have_a_status),
@@ -397,6 +442,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(tokens_match_whole),
 	cmocka_unit_test(hosts_are_local_or_not),
 	cmocka_unit_test(a_redrive_is_asked_for),
+	cmocka_unit_test(times_are_those_of_metrics),
 	cmocka_unit_test(names_of_keys_become_ids),
 	cmocka_unit_test(nets_follow_from_lines),
 	cmocka_unit_test(lines_that_are_none_are_passed_over),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Heads of requests, in any pieces; and the server over real sockets: keep-alive,
- * who is too slow, streams with their cap, and an end in order.
+ * who is too slow, streams with their cap, and an end in order. And our own client
+ * of such servers.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +12,10 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "common/adapters/http_fetch.h"
 #include "common/adapters/http_head.h"
+#include "common/adapters/socket.h"
+#include "common/adapters/system_clock.h"
 #include "common/adapters/web_server.h"
 #include "tests/unit/testing.h"
 
@@ -242,6 +246,20 @@ static int dial(const struct fixture *f)
 	return fd;
 }
 
+/* A socket with an address that nobody answers on: one that listens, or does not. */
+static int listener(bool listens, uint16_t *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	if (listens)
+		assert_int_equal(listen(fd, 1), 0);
+	*port = socket_port(fd);
+	return fd;
+}
+
 static void say(int fd, const char *text)
 {
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -297,6 +315,40 @@ static void requests_follow_each_other(void **state)
 	hear(f, fd, NULL);
 	assert_non_null(strstr(f->answer, "/half"));
 	close(fd);
+	assert_true(fixture_free(f));
+}
+
+/* Our own client gets what is there, whole and in time, or says that it does not. */
+static void texts_are_fetched(void **state)
+{
+	struct fixture *f = fixture_new(1000);
+	uint16_t port = web_server_port(f->server);
+	int64_t started_ms;
+	struct buf out;
+	int silent, nobody;
+
+	(void)state;
+	buf_init(&out, NULL);
+	buf_put_lit(&out, "old");
+	assert_true(rc_ok(http_fetch("127.0.0.1", port, "/one", 5000, 4096, &out)));
+	assert_str(buf_str(&out), "/one");
+	assert_true(rc_ok(http_fetch("localhost", port, "/large", 20000, 17000000, &out)));
+	assert_int_equal(out.len, 16000000);
+	assert_int_equal(http_fetch("127.0.0.1", port, "/large", 5000, 4096, &out).code,
+	                 RC_PROTOCOL);
+	assert_int_equal(http_fetch("127.0.0.1", port, "one", 5000, 4096, &out).code, RC_PROTOCOL);
+	/* A stream never ends; nobody takes a connection here, and there nobody is. */
+	started_ms = system_now_ms();
+	assert_int_equal(http_fetch("127.0.0.1", port, "/stream", 200, 4096, &out).code,
+	                 RC_UNAVAILABLE);
+	silent = listener(true, &port);
+	assert_int_equal(http_fetch("127.0.0.1", port, "/", 200, 4096, &out).code, RC_UNAVAILABLE);
+	assert_in_range(system_now_ms() - started_ms, 400, 4000);
+	close(silent);
+	nobody = listener(false, &port);
+	assert_int_equal(http_fetch("127.0.0.1", port, "/", 200, 4096, &out).code, RC_UNAVAILABLE);
+	close(nobody);
+	buf_release(&out);
 	assert_true(fixture_free(f));
 }
 
@@ -375,6 +427,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(large_heads_are_refused),
 	cmocka_unit_test(random_heads_do_no_harm),
 	cmocka_unit_test(requests_follow_each_other),
+	cmocka_unit_test(texts_are_fetched),
 	cmocka_unit_test(a_slow_reader_of_a_stream_is_cut),
 	cmocka_unit_test(the_end_waits_for_answers_but_not_for_ever),
 	cmocka_unit_test(a_head_has_its_time),

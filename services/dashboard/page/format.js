@@ -13,6 +13,12 @@ export function count(value) {
 	return new Intl.NumberFormat(locale()).format(value ?? 0);
 }
 
+// So many in so many ms, by the second: one decimal where it is few.
+export function speed(many, ms) {
+	const each = many * 1000 / ms;
+	return new Intl.NumberFormat(locale(), { maximumFractionDigits: each < 10 ? 1 : 0 }).format(each);
+}
+
 export function money(minor) {
 	const whole = BigInt(minor ?? 0), size = whole < 0n ? -whole : whole;
 	const cents = String(size % 100n).padStart(2, "0");

@@ -388,10 +388,28 @@ function facts(worker) {
 	const lag = worker.shards.reduce((sum, one) => sum + one.lag, 0);
 	const members = new Set(worker.shards.map((one) => one.member).filter(Boolean));
 	const nobody = worker.shards.filter((one) => one.member === null).length;
+	const speed = (name) => [name, worker.passed ? word("perSecond",
+		f.speed(worker.passed[name], worker.passed.over_ms)) : "\u2013"];
 	return [node("p", { class: "facts" }, [["processes", f.count(members.size)],
+		speed("incoming"), speed("committed"), speed("shown"),
 		["recordsWaiting", f.count(lag)], ["timeToClear", timeToClear(worker.worker, lag)]]
 		.map(([name, value]) => node("span", {}, `${word(name)} `, node("b", {}, value)))),
 	nobody ? node("p", { class: "warn" }, word("unowned", nobody, worker.shards.length)) : null];
+}
+
+// How long its steps took lately, as its processes say; nothing where they are not asked.
+function times({ worker, times: taken }) {
+	if (!taken)
+		return null;
+	const ms = (value) => (value === null ? "\u2013" : word("ms", f.count(value)));
+	return table(word("timesOf", worker, f.count(taken.processes)), [
+		{ head: word("step"), cell: (row) => word(`step_${row.step}`) },
+		{ head: word("times"), number: true, cell: (row) => f.count(row.count) },
+		{ head: word("mean"), number: true, cell: (row) => ms(row.count
+			? Math.round(row.sum_ms / row.count) : null) },
+		{ head: word("halfWithin"), number: true, cell: (row) => ms(row.p50_ms) },
+		{ head: word("mostWithin"), number: true, cell: (row) => ms(row.p99_ms) }],
+	["batch", "transaction", "flush"].map((step) => ({ step, ...taken[step] })));
 }
 
 const stateOf = (row, asked) => (asked && row.member === null ? "nobody" : row.state);
@@ -417,8 +435,12 @@ export async function shards() {
 		answer.kafka ? node("p", {}, link(word("refusals"), "refusals")) : null,
 		answer.kafka?.trouble ? node("p", { class: "warn" }, word("kafkaAway",
 			f.instant(answer.kafka.since), answer.kafka.trouble)) : null,
+		answer.asked && answer.asked.answered < answer.asked.addresses ? node("p", { class: "warn" },
+			word("notAnswered", answer.asked.addresses - answer.asked.answered,
+				answer.asked.addresses)) : null,
 		answer.workers.map((worker) => [node("h2", {}, `${worker.worker} (${worker.topic})`),
-			...(asked ? facts(worker) : []), table(worker.worker, columns, worker.shards)]),
+			...(asked ? facts(worker) : []), table(worker.worker, columns, worker.shards),
+			times(worker)]),
 		asof(answer)].flat(2);
 }
 
