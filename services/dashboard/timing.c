@@ -10,6 +10,7 @@
 
 #include "common/adapters/http_fetch.h"
 #include "common/adapters/lane.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/base/timestamp.h"
 
@@ -187,13 +188,11 @@ static void on_job(void *self, struct job *list)
 
 struct rc timing_new(const struct config *config, struct timing **out)
 {
-	struct timing *timing = calloc(1, sizeof(*timing));
+	struct timing *timing = memory_new(sizeof(*timing));
 	struct rc rc;
 
-	must(timing);
 	timing->config = config;
-	timing->asked = calloc(config->worker_count, sizeof(*timing->asked));
-	must(timing->asked);
+	timing->asked = memory_array(config->worker_count, sizeof(*timing->asked));
 	pthread_mutex_init(&timing->lock, NULL);
 	*out = timing;
 	rc = lane_start(&timing->lane, "timing", on_job, timing);
