@@ -11,6 +11,7 @@
 #include "common/adapters/lane.h"
 #include "common/adapters/system_clock.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/must.h"
 
 struct redriver {
@@ -93,9 +94,8 @@ static void on_job(void *self, struct job *list)
 
 struct rc redriver_new(const struct config *config, struct refused *refused, struct redriver **out)
 {
-	struct redriver *redriver = calloc(1, sizeof(*redriver));
+	struct redriver *redriver = memory_new(sizeof(*redriver));
 
-	must(redriver);
 	redriver->config = config;
 	redriver->refused = refused;
 	pthread_mutex_init(&redriver->lock, NULL);
