@@ -46,6 +46,7 @@ struct watch {
 	unsigned fleet_count; /* 0: not open */
 	const char *reference_topic;
 	int64_t reference_end; /* of its log, when it was read */
+	bool reference_failed; /* the last time */
 	struct stand stands[WATCH_FLEETS_MOST][WATCH_LOOKS];
 	unsigned looks; /* since it was opened */
 	struct arena memory;
@@ -161,7 +162,7 @@ static struct rc look(struct watch *watch, struct seen *out)
 		out->state.count = i + 1;
 	}
 	watch->looks++;
-	return read_reference(watch);
+	return OK;
 }
 
 static void show(struct watch *watch)
@@ -186,6 +187,16 @@ static void tell(struct watch *watch)
 		log_warn("kafka_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
 }
 
+/* Without it, as for a user who may not read that topic, all else is still known. */
+static void learn_reference(struct watch *watch)
+{
+	struct rc rc = read_reference(watch);
+
+	if (!rc_ok(rc) && !watch->reference_failed)
+		log_warn("kafka_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
+	watch->reference_failed = !rc_ok(rc);
+}
+
 static void on_job(void *self, struct job *list)
 {
 	struct watch *watch = self;
@@ -198,6 +209,7 @@ static void on_job(void *self, struct job *list)
 	rc = look(watch, next);
 	if (rc_ok(rc)) {
 		show(watch);
+		learn_reference(watch);
 	} else {
 		tell(watch);
 		shut(watch);
