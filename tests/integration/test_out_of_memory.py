@@ -30,7 +30,8 @@ from rig.workers import WORKERS, Fleet, Worker
 
 HERE = Path(__file__).resolve().parent
 SWEEP_S = float(os.environ.get("TALLY_TEST_SWEEP_S") or 30)
-EVENTS, FIRST, RATE = 4000, 600, 60
+FIRST, RATE = 600, 60  # events for the watched run; events a second for the others
+EVENTS = FIRST + int((SWEEP_S or 900) * RATE * 1.5)
 OUT, BYTES = 71, "event=out_of_memory"
 CHECKED = [f"tally-{name}" for name in (*WORKERS, "dashboard")]
 ALLOCATING = ("memory_new", "memory_array", "memory_resize", "memory_copy")
