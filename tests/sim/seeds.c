@@ -14,7 +14,7 @@ const struct sim_seed sim_seeds[] = {
 	{ .app = "counter", .mutant = "no_idle_check", .seed = 109 },
 	{ .app = "counter", .mutant = "load_without_compare", .seed = 947 },
 	{ .app = "counter", .mutant = "torn_unmarked", .seed = 404 },
-	{ .app = "counter", .mutant = "late_wipe", .seed = 3919 },
+	{ .app = "counter", .mutant = "late_wipe", .seed = 14749 },
 	{ .app = "counter", .mutant = "no_generation", .seed = 58 },
 	{ .app = "counter", .mutant = "epochs_before_metadata", .seed = 701 },
 	{ .app = "counter", .mutant = "cursor_while_pending", .seed = 176 },
