@@ -22,6 +22,15 @@ void *memory_new(size_t size);
 void *memory_array(size_t count, size_t size);
 /* The array with room for count items, the contents kept, new room undefined; NULL starts one. */
 void *memory_resize(void *items_or_null, size_t count, size_t size);
+/* Room for one item behind count of them; there is room for *room already, at first for none. */
+static inline void *memory_room(void *items, unsigned count, unsigned *room, size_t size)
+{
+	if (count < *room)
+		return items;
+	*room = *room ? *room * 2 : 64;
+	return memory_resize(items, *room, size);
+}
+
 /* A copy with a NUL behind it. */
 char *memory_copy(struct str);
 /* The end, for where a library got no memory for us; 0: it does not say how many bytes. */

@@ -79,16 +79,6 @@ bool batch_is_bare(const struct batch *b)
 	return b->records == 0 && b->outgoing_count == 0 && b->write_count == 0;
 }
 
-/* ---- growing arrays ------------------------------------------------------ */
-
-static void *grown(void *items, unsigned count, unsigned *room, size_t size)
-{
-	if (count < *room)
-		return items;
-	*room = *room ? *room * 2 : 64;
-	return memory_resize(items, *room, size);
-}
-
 /* ---- outputs ------------------------------------------------------------- */
 
 static struct header header(const char *name, struct str value)
@@ -125,8 +115,8 @@ static void add_outgoing(struct batch *b, const struct outgoing *out, const char
 	headers[n++] = header("tw-seq", number_text(&b->outputs, (int64_t)++b->output_number));
 	for (unsigned i = 0; i < extra_count; i++)
 		headers[n++] = extra[i];
-	b->outgoing =
-		grown(b->outgoing, b->outgoing_count, &b->outgoing_room, sizeof(*b->outgoing));
+	b->outgoing = memory_room(b->outgoing, b->outgoing_count, &b->outgoing_room,
+	                          sizeof(*b->outgoing));
 	b->outgoing[b->outgoing_count] = *out;
 	b->outgoing[b->outgoing_count].headers = headers;
 	b->outgoing[b->outgoing_count++].header_count = n;
@@ -350,7 +340,7 @@ void effects_refuse_held(struct effects *e, const struct held_refusal *held)
 
 static void add_write(struct batch *b, const struct write *write, bool whole)
 {
-	b->writes = grown(b->writes, b->write_count, &b->write_room, sizeof(*b->writes));
+	b->writes = memory_room(b->writes, b->write_count, &b->write_room, sizeof(*b->writes));
 	struct batch_write *w = &b->writes[b->write_count++];
 	w->write = *write;
 	w->write.key_hash = hash64(write->key);
@@ -396,7 +386,8 @@ void batch_changed(struct batch *b, struct cell *cell)
 		return;
 	cell->listed = true;
 	b->weight += cell->entity->form == ENTITY_FIGURES ? FIGURES_WEIGHT : DOCUMENT_WEIGHT;
-	b->changed = grown(b->changed, b->changed_count, &b->changed_room, sizeof(struct cell *));
+	b->changed =
+		memory_room(b->changed, b->changed_count, &b->changed_room, sizeof(struct cell *));
 	b->changed[b->changed_count++] = cell;
 }
 
@@ -415,7 +406,7 @@ void batch_due(struct batch *b, struct cell *cell, int64_t due_ms)
 	cell->due_ms = due_ms;
 	effects_set_score(&e, key, member, due_ms);
 	if (due_ms) {
-		b->dues = grown(b->dues, b->due_count, &b->due_room, sizeof(*b->dues));
+		b->dues = memory_room(b->dues, b->due_count, &b->due_room, sizeof(*b->dues));
 		b->dues[b->due_count++] = (struct due_entry){ member, due_ms };
 	}
 }

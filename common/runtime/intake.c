@@ -35,17 +35,9 @@ void chunk_release(struct chunk *c)
 	*c = (struct chunk){ 0 };
 }
 
-static void *room_for_one(void *items, unsigned count, unsigned *room, size_t size)
-{
-	if (count < *room)
-		return items;
-	*room = *room ? *room * 2 : 256;
-	return memory_resize(items, *room, size);
-}
-
 static struct item *add_item(struct chunk *c, enum item_kind kind, const struct message *m)
 {
-	c->items = room_for_one(c->items, c->item_count, &c->item_room, sizeof(*c->items));
+	c->items = memory_room(c->items, c->item_count, &c->item_room, sizeof(*c->items));
 	struct item *item = &c->items[c->item_count++];
 	*item = (struct item){ .kind = kind, .message = m, .first_cell = c->name_count };
 	item->event.at.offset = m->offset;
@@ -57,7 +49,7 @@ static struct item *add_item(struct chunk *c, enum item_kind kind, const struct 
 void reads_add(struct reads *r, const struct entity *entity, struct str id)
 {
 	struct chunk *c = r->chunk;
-	c->names = room_for_one(c->names, c->name_count, &c->name_room, sizeof(*c->names));
+	c->names = memory_room(c->names, c->name_count, &c->name_room, sizeof(*c->names));
 	c->names[c->name_count++] = cell_name(entity, id);
 }
 
@@ -83,8 +75,8 @@ static void find_cells(struct chunk *c, struct cache *cache)
 		if (cell->loaded || cell->asked)
 			continue;
 		cell->asked = true;
-		c->missing = room_for_one(c->missing, c->missing_count, &c->missing_room,
-		                          sizeof(struct cell *));
+		c->missing = memory_room(c->missing, c->missing_count, &c->missing_room,
+		                         sizeof(struct cell *));
 		c->missing[c->missing_count++] = cell;
 	}
 }

@@ -54,10 +54,7 @@ void timers_add(struct timers *t, struct str member, int64_t due_ms)
 		trim(t);
 	if (due_ms > t->horizon_ms)
 		return;
-	if (t->count == t->room) {
-		t->room = t->room ? t->room * 2 : 16;
-		t->heap = memory_resize(t->heap, t->room, sizeof(*t->heap));
-	}
+	t->heap = memory_room(t->heap, t->count, &t->room, sizeof(*t->heap));
 	char *copy = memory_copy(member);
 	unsigned i = t->count++;
 	t->heap[i] = (struct timer){ due_ms, str_of(copy, member.len) };

@@ -423,6 +423,34 @@ static void untold_sums_are_added_up_again(void **state)
 	assert_int_equal(s->input_cursor, 2);
 }
 
+/* Sums can be told behind K only: until then neither a limit nor a drain waits for it. */
+static void untold_sums_below_K_hold_up_nothing(void **state)
+{
+	(void)state;
+	const unsigned very_many = 1U << 24;
+	const struct rig_claim c = { .output_cursor = 3,
+		                     .metadata = "tw1 seq=5 origin=0 topic=T pin=-1 first=1 "
+		                                 "logic=1 untold=2 skipped=",
+		                     .claimer = "other" };
+	int64_t until;
+	rig_run(&rig, 0, &c);
+	fold_one(deposit(0, 5));
+	rig_flush(&rig, 0); /* that was told */
+	fold_one(deposit(1, 7));
+	assert_int_equal(s->standing.position, 2);
+	assert_non_null(s->settled);
+	assert_true(shard_is_quiet(s));
+	s->settled_pairs += very_many;
+	assert_true(shard_wants_records(s, &until));
+	s->settled_pairs -= very_many;
+	fold_one(deposit(2, 7));
+	assert_int_equal(s->standing.position, 3);
+	assert_false(shard_is_quiet(s));
+	s->settled_pairs += very_many;
+	assert_false(shard_wants_records(s, &until));
+	s->settled_pairs -= very_many;
+}
+
 static void a_load_is_compared_with_R(void **state)
 {
 	(void)state;
@@ -1340,6 +1368,7 @@ static const struct CMUnitTest tests[] = {
 	T(markers_alone_move_K_and_R),
 	T(sums_are_told_later),
 	T(untold_sums_are_added_up_again),
+	T(untold_sums_below_K_hold_up_nothing),
 	T(a_load_is_compared_with_R),
 	T(a_kept_flush_is_no_excuse),
 	T(an_unreadable_entity_refuses_the_shard),

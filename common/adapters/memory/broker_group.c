@@ -97,10 +97,7 @@ static void send_call(struct memory_member *m, const char *name, int32_t partiti
 
 static void add_event(struct memory_member *m, enum happening_kind kind, int32_t partition)
 {
-	if (m->event_count == m->event_room) {
-		m->event_room = m->event_room ? m->event_room * 2 : 8;
-		m->events = memory_resize(m->events, m->event_room, sizeof(*m->events));
-	}
+	m->events = memory_room(m->events, m->event_count, &m->event_room, sizeof(*m->events));
 	m->events[m->event_count++] = (struct group_event){ kind, partition };
 }
 

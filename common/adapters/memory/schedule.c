@@ -72,10 +72,7 @@ int64_t memory_schedule_delay(struct memory_schedule *s)
 
 void memory_schedule_put(struct memory_schedule *s, struct memory_call *call)
 {
-	if (s->count == s->room) {
-		s->room = s->room ? s->room * 2 : 32;
-		s->calls = memory_resize(s->calls, s->room, sizeof(struct memory_call *));
-	}
+	s->calls = memory_room(s->calls, s->count, &s->room, sizeof(struct memory_call *));
 	call->arrived = !call->arrive;
 	call->due_ms = s->clock->now_ms + memory_schedule_delay(s);
 	s->calls[s->count++] = call;
