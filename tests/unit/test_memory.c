@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Does memory come zeroed, copied, grown with its contents, and does asking for more
- * than there is, or than a size can say, end the process with words and status 71? Is what
- * was freed counted, and given back when it is most of the heap?
+ * than there is, or than a size can say, end the process with words and status 71?
  */
 #include "common/base/memory.h"
 
-#include "common/host/usage.h"
 #include "tests/unit/testing.h"
 
 /* Sanitizers, too, answer NULL to what is too much. */
@@ -65,38 +63,6 @@ static void copies_end_with_nul(void **state)
 	assert_string_equal(none, "");
 	free(some);
 	free(none);
-}
-
-/* ---- what is kept -------------------------------------------------------- */
-
-#define MANY 2000
-#define EACH (32 * 1024)
-
-static void gives_back_what_is_kept(void **state)
-{
-	static char *blocks[MANY];
-	size_t before, full, kept;
-
-	(void)state;
-	if (TESTING_ASAN || TESTING_TSAN)
-		skip(); /* their heap is another one */
-	memory_configure();
-	before = memory_in_use();
-	for (int i = 0; i < MANY; i++)
-		blocks[i] = memset(memory_new(EACH), 1, EACH);
-	full = memory_in_use();
-	assert_true(full - before >= (size_t)MANY * EACH);
-	for (int i = 0; i < MANY; i++) {
-		if (i != MANY - 1)
-			free(blocks[i]);
-	}
-	kept = memory_in_use();
-	assert_true(full - kept >= (size_t)(MANY - 1) * EACH);
-	assert_true(usage_resident_bytes() > (int64_t)MANY * EACH);
-	memory_trim();
-	assert_true(usage_resident_bytes() < (int64_t)MANY * EACH / 2);
-	assert_in_range(memory_in_use(), kept - EACH, kept + EACH); /* stdio took a little */
-	free(blocks[MANY - 1]);
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -165,7 +131,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(comes_zeroed),
 	cmocka_unit_test(grows_with_its_contents),
 	cmocka_unit_test(copies_end_with_nul),
-	cmocka_unit_test(gives_back_what_is_kept),
 	cmocka_unit_test(out_of_memory_ends_the_process),
 };
 TESTING_MAIN(tests)

@@ -35,17 +35,6 @@
 #define TESTING_ASAN 0
 #endif
 
-#if defined(__SANITIZE_THREAD__)
-#define TESTING_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define TESTING_TSAN 1
-#endif
-#endif
-#ifndef TESTING_TSAN
-#define TESTING_TSAN 0
-#endif
-
 /* The repository's root; tests are run in it where the build does not say. */
 #ifndef TALLY_SOURCE_DIR
 #define TALLY_SOURCE_DIR "."
