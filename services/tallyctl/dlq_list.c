@@ -16,7 +16,8 @@ struct tally {
 };
 
 struct listing {
-	const char *topic;
+	const char *topic; /* with prefix */
+	const char *input; /* whose dead letters these are, without */
 	struct tally all, reasons[REASON_COUNT], foreign;
 };
 
@@ -36,7 +37,7 @@ static void count(struct tally *tally, const struct dlq_entry *entry, int64_t ma
 
 static void count_all(const struct dlq *dlq, int64_t max_replays, struct listing *out)
 {
-	*out = (struct listing){ .topic = dlq->topic };
+	*out = (struct listing){ .topic = dlq->topic, .input = dlq->fleet->worker->topic };
 	for (int32_t p = 0; p < dlq->fleet->partitions; p++)
 		for (size_t i = 0; i < dlq->partitions[p].count; i++) {
 			const struct dlq_entry *entry = &dlq->partitions[p].entries[i];
@@ -110,6 +111,7 @@ static void listing_json(const struct listing *l, struct json *j)
 {
 	json_open(j, '{');
 	json_put_text(j, "topic", l->topic);
+	json_put_text(j, "input", l->input);
 	tally_json(&l->all, j);
 	json_put_i64(j, "not_ours", l->foreign.open);
 	json_name(j, "reasons");

@@ -32,8 +32,8 @@ def write(stage: Stage, name: str, records: list[dict]) -> Path:
     return path
 
 
-def prepare(stage: Stage) -> Place:
-    place = stage.place()
+def prepare(stage: Stage, dot: str = ".") -> Place:
+    place = stage.place(dot)
     people = write(stage, "people.json", PEOPLE)
     tallyctl(place, "topics", "create", "--partitions", str(PARTITIONS), "--reference",
              str(people))

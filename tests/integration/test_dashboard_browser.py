@@ -192,7 +192,7 @@ class Company:
     """The sample company: its files, its place, its figures in Redis."""
 
     def __init__(self, stage: Stage) -> None:
-        self.place = stage.place()
+        self.place = stage.place("-")  # no name of a topic tells its prefix
         self.events = stage.folder / "orders.tsv"
         tallyctl(self.place, "gen", "--orders", str(ORDERS), "--seed", str(SEED), "--out",
                  str(self.events), "--from",

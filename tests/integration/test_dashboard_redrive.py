@@ -35,6 +35,7 @@ class Operator:
     def __init__(self, stage: Stage, place: Place, number: int = 1, **settings: str) -> None:
         file = stage.folder / "token"
         file.write_text(TOKEN)
+        self.place = place
         self.dashboard = Dashboard(place, stage.logs, number, **{
             "dashboard.kafka": "yes", "http.token.file": str(file), **settings})
 
@@ -87,9 +88,10 @@ class Operator:
         while True:
             answer = json.loads(self.dashboard.get("/api/v1/refusals", **GOOD)[2])
             if not answer["pending"]:
-                topics = {one["topic"]: one["reasons"] for one in answer["found"]["topics"]}
-                (name, ) = (name for name in topics if name.endswith("orders.dlq"))
-                return {row["reason"]: (row["open"], row["redriven"]) for row in topics[name]}
+                topics = {one["input"]: one for one in answer["found"]["topics"]}
+                must(topics["orders"]["topic"] == f"{self.place.topic('orders')}.dlq", f"{topics}")
+                return {row["reason"]: (row["open"], row["redriven"])
+                        for row in topics["orders"]["reasons"]}
             must(time.monotonic() < deadline, "no refusals come")
             time.sleep(0.05)
 
@@ -298,7 +300,7 @@ def must_log(operator: Operator) -> None:
 
 def test() -> None:
     with Stage("redrive") as stage:
-        place = ctl.prepare(stage)
+        place = ctl.prepare(stage, "-")  # the topic's name does not tell the prefix
         fleet = Fleet(place, stage.logs, settings=ctl.SOON)
         addresses = [*listen(fleet), f"127.0.0.1:{free_port()}"]
         with fleet:

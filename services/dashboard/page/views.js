@@ -455,8 +455,6 @@ async function found(where) {
 	throw new Error(word("kafkaSlow"));
 }
 
-const inputOf = (topic) => topic.replace(/\.dlq$/, "").split(".").at(-1);
-
 export async function refusals(topic, reason) {
 	if (topic)
 		return refused(topic, reason);
@@ -464,8 +462,8 @@ export async function refusals(topic, reason) {
 	return [title(word("refusals")), node("p", {}, word("refusalsAre")),
 		topics.map((one) => [node("h2", {}, one.topic), one.reasons.length ? table(
 			word("inAll", f.count(one.open)), [
-				{ head: word("reason"), cell: (row) => link(row.reason, "refusals",
-					inputOf(one.topic), row.reason) },
+				{ head: word("reason"), cell: (row) => (/^\w+$/.test(row.reason)
+					? link(row.reason, "refusals", one.input, row.reason) : row.reason) },
 				{ head: word("open_"), number: true, cell: (row) => f.count(row.open) },
 				{ head: word("redriven"), number: true, cell: (row) => f.count(row.redriven) },
 				{ head: word("quarantined"), number: true, cell: (row) =>
@@ -474,7 +472,7 @@ export async function refusals(topic, reason) {
 				{ head: word("means"), words: true, cell: (row) => row.means },
 				{ head: word("heals"), words: true, cell: (row) => row.heals_after ?? "\u2013" }],
 			one.reasons) : node("p", {}, word("noRefusals")),
-		one.open ? box(inputOf(one.topic)) : null])].flat(2);
+		one.open ? box(one.input) : null])].flat(2);
 }
 
 // The value with the failing field marked, laid out; where that does not say the same as what was

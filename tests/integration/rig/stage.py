@@ -81,12 +81,13 @@ class Stage:
                 for _ in redis.many(("UNLINK", key) for key in keys):
                     pass
 
-    def place(self) -> Place:
-        """Names that nobody else uses."""
+    def place(self, dot: str = ".") -> Place:
+        """Names that nobody else uses; dot: how the prefixes of topics and groups end."""
         name = f"{self.name}-{random.SystemRandom().randrange(1 << 32):08x}"
         brokers = self.broker.address if self.broker else os.environ["TALLY_TEST_BROKERS"]
         redis_url = self.redis.url if self.redis else os.environ["TALLY_TEST_REDIS"]
-        self.places.append(Place(brokers, redis_url, f"{name}.", f"{name}:", f"{name}."))
+        self.places.append(Place(brokers, redis_url, f"{name}{dot}", f"{name}:",
+                                 f"{name}{dot}"))
         return self.places[-1]
 
     def say(self, words: str) -> None:
