@@ -3,8 +3,9 @@
 """What is in deploy/ for others' machines is sound, as far as it shows without an engine.
 
 docker-compose.yml: read by a YAML library, shaped as the compose specification wants it, every
-worker in it, every TALLY_ variable an option. The unit: systemd itself verifies it and finds it
-confined. That the images work is shown by `make image`.
+worker in it, every TALLY_ variable an option. The units: systemd itself verifies them and finds them
+confined. In both the dashboard asks every worker where that listens. That the images work is shown
+by `make image`.
 """
 from __future__ import annotations
 
@@ -80,20 +81,43 @@ def option_variables() -> set[str]:
     return {"TALLY_" + name.upper().replace(".", "_") for name in json.loads(done.stdout)}
 
 
+def worker_names() -> list[str]:
+    described = json.loads(call(program("tallyctl"), "describe", "--json").stdout)["workers"]
+    return [one["worker"] for one in described]
+
+
+def must_be_addresses(text: str, wanted: list[str]) -> None:
+    """dashboard.workers: all workers and nobody else, as the dashboard itself reads it."""
+    must(sorted(text.split(",")) == sorted(wanted), f"the dashboard asks {text}, not {wanted}")
+    done = call(program("tally-dashboard"), "--check-config", "--set", f"dashboard.workers={text}")
+    must(done.returncode == 0, f"dashboard.workers: {done.stderr}")
+
+
+def check_asked(services: dict[str, Any]) -> None:
+    """By the service's name, which is its host, at the port that the image listens on."""
+    text = (ROOT / "deploy/Dockerfile").read_text()
+    port = re.findall(r"^ENV TALLY_HTTP_ADDRESS=0\.0\.0\.0:(\d+)$", text, re.M)[0]
+    for name in worker_names():
+        must("TALLY_HTTP_ADDRESS" not in services[name]["environment"] and
+             services[name]["ports"][0].endswith(f":{port}"), f"{name} listens elsewhere")
+    must_be_addresses(services["dashboard"]["environment"]["TALLY_DASHBOARD_WORKERS"],
+                      [f"{name}:{port}" for name in worker_names()])
+
+
 def check_compose(compose: dict[str, Any]) -> None:
     services, options = compose["services"], option_variables()
-    described = json.loads(call(program("tallyctl"), "describe", "--json").stdout)["workers"]
     for name, service in services.items():
         check_service(name, service, services, options)
         for volume in service.get("volumes", []):
             must(volume.split(":")[0] in compose["volumes"], f"{name}: the volume {volume}")
-    for worker in described:
-        service = services.get(worker["worker"])
-        must(service and service["command"] == [f"tally-{worker['worker']}"],
-             f"docker-compose.yml lacks worker {worker['worker']}")
+    for worker in worker_names():
+        service = services.get(worker)
+        must(service and service["command"] == [f"tally-{worker}"],
+             f"docker-compose.yml lacks worker {worker}")
         assert service
         must(service["depends_on"]["topics"]["condition"] == "service_completed_successfully",
-             f"{worker['worker']} must wait for its topics")
+             f"{worker} must wait for its topics")
+    check_asked(services)
     must(services["dashboard"]["command"] == ["tally-dashboard-with-token"],
          "the dashboard's container must ask for a token")
     must(services["demo"]["profiles"] == ["demo"], "the demo must not start by itself")
@@ -101,7 +125,7 @@ def check_compose(compose: dict[str, Any]) -> None:
 
 
 def must_see_what_is_wrong(compose: dict[str, Any]) -> None:
-    """A worker forgotten, a port for the world, an option misspelt: none passes."""
+    """A worker forgotten, a port for the world, an option misspelt, nobody asked: none passes."""
     def forget(services: dict[str, Any]) -> None:
         del services["orders"]
 
@@ -111,7 +135,13 @@ def must_see_what_is_wrong(compose: dict[str, Any]) -> None:
     def misspell(services: dict[str, Any]) -> None:
         services["orders"]["environment"] = {"TALLY_BROKER": "kafka:9092"}
 
-    for harm in (forget, open_port, misspell):
+    def ask_elsewhere(services: dict[str, Any]) -> None:
+        services["dashboard"]["environment"]["TALLY_DASHBOARD_WORKERS"] = "orders:9641"
+
+    def listen_elsewhere(services: dict[str, Any]) -> None:
+        services["orders"]["environment"]["TALLY_HTTP_ADDRESS"] = "0.0.0.0:9000"
+
+    for harm in (forget, open_port, misspell, ask_elsewhere, listen_elsewhere):
         changed = json.loads(json.dumps(compose))
         harm(changed["services"])
         try:
@@ -140,7 +170,18 @@ def unit_for(folder: Path, worker: str) -> Path:
     return path
 
 
+def check_units_asked() -> None:
+    """The workers' own ports, docs/METRICS.md, which their unit leaves as they are."""
+    unit = (ROOT / "deploy/systemd/tally-dashboard.service").read_text()
+    must("TALLY_HTTP_ADDRESS" not in (ROOT / "deploy/systemd/tally-worker@.service").read_text(),
+         "the workers' unit says where they listen")
+    ports = dict(re.findall(r"^- (\w+): (\d+)$", (ROOT / "docs/METRICS.md").read_text(), re.M))
+    must_be_addresses(re.findall(r"^Environment=TALLY_DASHBOARD_WORKERS=(.*)$", unit, re.M)[0],
+                      [f"127.0.0.1:{ports[name]}" for name in worker_names()])
+
+
 def check_units() -> None:
+    check_units_asked()
     if not shutil.which("systemd-analyze"):
         print("systemd-analyze: NOT RUN: it is not installed")
         return
