@@ -44,7 +44,7 @@ soak: setup ## TIME seconds (1800) at 1,000 events/s: memory is flat, Redis has 
 	@cmake --build --preset release -j $(JOBS) >/dev/null
 	@SOAK_SECONDS=$(or $(TIME),1800) tests/faults/soak.py
 
-valgrind: setup ## memcheck of the workers on a small stream (needs valgrind)
+valgrind: setup ## memcheck of workers and dashboard on a small stream (needs valgrind)
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release -j $(JOBS) >/dev/null
 	@tests/faults/memcheck.py
