@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The whole measurement: throughput with one and with three processes a worker, latency at a steady
-rate, and the pass-through limit of the same machine in the same minutes. One table at the end.
+"""The whole measurement: throughput with one and with three processes a worker, what explain and
+verify take afterwards, latency at a steady rate, without and with open pages, and the pass-through
+limit of the same machine in the same minutes. One table at the end.
 
 Every run's result is compared with the oracle; a run that is not exact is no measurement, and the
 exit status is then 1. Between runs Redis is emptied and topics get another prefix.
@@ -14,7 +15,9 @@ import os
 import platform
 import random
 import re
+import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,23 +25,40 @@ import time
 from pathlib import Path
 from typing import Callable
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 import job  # noqa: E402
 import check  # noqa: E402
-from rig import Place, program  # noqa: E402
+from rig import Place, free_port, program  # noqa: E402
 from rig.redis import Redis  # noqa: E402
 from rig.servers import Broker, RedisServer  # noqa: E402
-from rig.workers import Fleet, cpu_s, tallyctl  # noqa: E402
+from rig.workers import WORKERS, Fleet, Worker, cpu_s, tallyctl  # noqa: E402
 from work import Ladder  # noqa: E402
 
 WARM_UP_S = 5  # of the steady run: sent and checked, not measured
 TIMEOUT_S = 600
 EXPLAINED = 200  # half of them commissions, half orders
+PAGES = 500
+SERVED_S = 20
 PASSED = re.compile(r"passed (\d+) events in ([\d.]+) s.* cpu ([\d.]+) s, peak (\d+) KB")
 
 
 def say(words: str) -> None:
     print(f"bench: {words}", file=sys.stderr, flush=True)
+
+
+def children_cpu_s() -> float:
+    """Of all processes that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def is_served(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
 
 
 class Bench:
@@ -113,6 +133,7 @@ class Bench:
         self.check(name, place)
         if each == 1:
             self.explain(name, place)
+            self.verify(name, place)
 
     def explain(self, name: str, place: Place) -> None:
         """How long tallyctl explain takes, the start of the process included."""
@@ -133,22 +154,37 @@ class Bench:
         say(f"{name}: explain {found}")
         self.figures[name]["explain"] = found
 
-    def steady(self, name: str) -> None:
+    def verify(self, name: str, place: Place) -> None:
+        """tallyctl verify of all that the run left: its own figures, and what the process took."""
+        started, before = time.monotonic(), children_cpu_s()
+        answer = json.loads(tallyctl(place, "verify", "--json", timeout_s=TIMEOUT_S).stdout)
+        found = {"seconds": time.monotonic() - started, "cpu_s": children_cpu_s() - before,
+                 "workers": {one["worker"]: one for one in answer["workers"]}}
+        found["events"] = sum(one["events"] for one in answer["workers"])
+        say(f"{name}: verify {found}")
+        self.figures[name]["verify"] = found
+
+    def steady(self, name: str, with_pages: bool = False) -> None:
         rate, seconds = self.options.rate, self.options.seconds
         count = min(rate * (WARM_UP_S + seconds), self.options.events)
         place = self.new_place(name)
         fleet = Fleet(place, self.scratch / "logs" / name)
+        pages = Pages(place, self.scratch / "logs" / name) if with_pages else None
         reader = None
         try:
             fleet.start()
             fleet.settle(TIMEOUT_S)
+            if pages:
+                pages.start()
             reader = subprocess.Popen(
                 [program("reader"), "--brokers", place.brokers, "--orders", place.topic("orders"),
                  "--commissions", place.topic("commissions"), "--skip-ms", str(WARM_UP_S * 1000)],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             assert reader.stderr
             reader.stderr.readline()  # ready
-            share = self.watch(fleet, place, count, rate, reader.pid)
+            others = {"reader": reader.pid, **(pages.pids() if pages else {})}
+            share = self.watch(fleet, place, count, others)
+            told = pages.stop() if pages else None
             fleet.settle(TIMEOUT_S)
             time.sleep(0.5)
             reader.terminate()
@@ -156,23 +192,26 @@ class Bench:
             statuses = fleet.drain()
         finally:
             fleet.stop()
+            if pages:
+                pages.kill()
             if reader and reader.poll() is None:
                 reader.kill()
         if any(statuses.values()):
             raise RuntimeError(f"{name}: not all drained: {statuses}")
         say(f"{name}: {found}")
-        self.figures[name] = {"rate": rate, "latency": found, "share": share}
+        self.figures[name] = {"rate": rate, "latency": found, "share": share, "pages": told}
         self.check(name, place, count)
 
-    def watch(self, fleet: Fleet, place: Place, count: int, rate: int,
-              reader_pid: int) -> dict[str, float]:
+    def watch(self, fleet: Fleet, place: Place, count: int,
+              others: dict[str, int]) -> dict[str, float]:
         """Sends at the rate; each process's share of one core after the warm-up, in percent."""
+        rate = self.options.rate
         with subprocess.Popen([program("produce"), "--brokers", place.brokers, "--topic",
                                place.topic("orders"), "--rate", str(rate), "--limit", str(count),
                                str(self.ladder.events_file)], stdout=subprocess.PIPE,
                               text=True) as producer:
             pids = {worker.name: worker.pid for worker in fleet.members}
-            pids.update(self.server_pids(), producer=producer.pid, reader=reader_pid)
+            pids.update(self.server_pids(), producer=producer.pid, **others)
             time.sleep(WARM_UP_S)
             before = {name: cpu_s(pid) for name, pid in pids.items()}
             started = time.monotonic()
@@ -185,10 +224,53 @@ class Bench:
         return share
 
 
+class Pages:
+    """A dashboard and the open pages it serves."""
+
+    def __init__(self, place: Place, logs: Path) -> None:
+        self.port = free_port()
+        self.dashboard = Worker("dashboard", 1, place, logs,
+                                {"http.address": f"127.0.0.1:{self.port}"})
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.dashboard.start()
+        until = time.monotonic() + SERVED_S
+        while not is_served(self.port):
+            if time.monotonic() > until or not self.dashboard.alive():
+                raise RuntimeError("the dashboard does not answer")
+            time.sleep(0.05)
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "pages.py"), "--port", str(self.port), "--pages",
+             str(PAGES)], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("the pages did not open")
+
+    def pids(self) -> dict[str, int]:
+        assert self.process
+        return {"dashboard": self.dashboard.pid, "pages": self.process.pid}
+
+    def stop(self) -> dict[str, float]:
+        assert self.process
+        self.process.terminate()
+        told = json.loads(self.process.communicate(timeout=60)[0])
+        if told["failed"]:
+            raise RuntimeError(f"pages: {told['failed']}")
+        say(f"pages: {told}")
+        return told
+
+    def kill(self) -> None:
+        self.dashboard.kill()
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+
+
 RUNS: dict[str, Callable[[Bench, str], None]] = {
     "one": lambda bench, name: bench.throughput(name, 1),
     "three": lambda bench, name: bench.throughput(name, 3),
     "steady": lambda bench, name: bench.steady(name),
+    "pages": lambda bench, name: bench.steady(name, with_pages=True),
 }
 
 
@@ -225,30 +307,54 @@ def table(figures: dict[str, dict], events: int) -> str:
         row("                   broker", one["broker_cpu_s"], three["broker_cpu_s"],
             limit["broker_cpu_s"]),
         row("                   Redis", one["redis_cpu_s"], three["redis_cpu_s"], "")]
-    for name in ("orders", "commissions", "scoreboard"):
+    for name in WORKERS:
         lines.append(row(f"  {name}: CPU s a million", *(
             sum(own["cpu_s"] for worker, own in run["workers"].items()
                 if worker.startswith(name)) for run in (one, three)), ""))
         lines.append(row(f"  {name}: peak MB a process", *(
             max(own["peak_mb"] for worker, own in run["workers"].items()
                 if worker.startswith(name)) for run in (one, three)), ""))
-    latency, share = steady["latency"], steady["share"]
-    program_share = sum(share[name] for name in ("orders", "commissions", "scoreboard"))
-    servers_share = share["broker"] + share["Redis"]
-    lines += [
-        f"steady {steady['rate']:,} events/s, payment to commission: p50 {latency['p50_ms']} ms, "
-        f"p99 {latency['p99_ms']} ms, p99.9 {latency['p999_ms']} ms, max {latency['max_ms']} ms "
-        f"({latency['samples']:,} commissions)",
-        f"  CPU, % of one core: program {program_share:.0f} "
-        + "(" + ", ".join(f"{name} {share[name]:.0f}"
-                          for name in ("orders", "commissions", "scoreboard"))
-        + f"), with broker and Redis {program_share + servers_share:.0f} (broker "
-        f"{share['broker']:.0f}, Redis {share['Redis']:.0f}); not counted: producer "
-        f"{share['producer']:.0f}, reader {share['reader']:.0f}",
-        f"explain p50 {one['explain']['p50_ms']:.0f} ms, p99 {one['explain']['p99_ms']:.0f} ms of "
-        f"{one['explain']['samples']} random commissions and orders "
-        f"({one['explain']['whole']} read a whole partition)"]
+    explain, verify = one["explain"], one["verify"]
+    lines += steady_lines(steady) + pages_lines(figures["pages"]) + [
+        f"explain p50 {explain['p50_ms']:.0f} ms, p99 {explain['p99_ms']:.0f} ms of "
+        f"{explain['samples']} random commissions and orders "
+        f"({explain['whole']} read a whole partition)",
+        f"verify {verify['events'] / verify['cpu_s']:,.0f} events a CPU second, reading and "
+        f"comparing included ({verify['events']:,} events of all workers, {verify['cpu_s']:.1f} "
+        f"CPU s, {verify['seconds']:.1f} s); decoding and folding alone: "
+        + ", ".join(f"{name} {own['events_per_core_s']:,}"
+                    for name, own in verify["workers"].items())]
     return "\n".join(lines)
+
+
+def latency_words(run: dict) -> str:
+    latency = run["latency"]
+    return (f"payment to commission: p50 {latency['p50_ms']} ms, p99 {latency['p99_ms']} ms, "
+            f"p99.9 {latency['p999_ms']} ms, max {latency['max_ms']} ms "
+            f"({latency['samples']:,} commissions)")
+
+
+def share_words(run: dict) -> str:
+    share = run["share"]
+    program_share = sum(share[name] for name in WORKERS)
+    return (f"  CPU, % of one core: program {program_share:.0f} ("
+            + ", ".join(f"{name} {share[name]:.0f}" for name in WORKERS)
+            + f"), with broker and Redis {program_share + share['broker'] + share['Redis']:.0f} "
+            f"(broker {share['broker']:.0f}, Redis {share['Redis']:.0f}); not counted: producer "
+            f"{share['producer']:.0f}, reader {share['reader']:.0f}")
+
+
+def steady_lines(run: dict) -> list[str]:
+    return [f"steady {run['rate']:,} events/s, {latency_words(run)}", share_words(run)]
+
+
+def pages_lines(run: dict) -> list[str]:
+    told, share = run["pages"], run["share"]
+    return [f"the same with {PAGES} open pages, {latency_words(run)}",
+            share_words(run) + f", pages {share['pages']:.0f}",
+            f"  dashboard {share['dashboard']:.1f} % of one core: "
+            f"{told['events'] / told['seconds'] / PAGES:.2f} events a second to each page, "
+            f"{told['reads'] / told['seconds']:.0f} answers a second"]
 
 
 def show_logs(scratch: Path) -> None:
