@@ -169,6 +169,13 @@ bool redrive_request_read(struct str body, struct arena *arena, struct redrive_r
 
 /* ---- how it stands ------------------------------------------------------- */
 
+/* When what is meant was refused, ages counted back from when it was asked for; null: no bound. */
+static void put_bounds(struct view *v, const struct dlq_filter *filter)
+{
+	view_instant(v, "since", filter->since_ms);
+	view_instant(v, "until", filter->until_ms > 0 ? filter->until_ms : 1);
+}
+
 static void put_report(struct view *v, const struct redrive_report *report)
 {
 	struct str trouble = str_from_c(report->trouble);
@@ -186,6 +193,7 @@ static void put_report(struct view *v, const struct redrive_report *report)
 	              !report->ended_ms    ? "running"
 	              : report->trouble[0] ? "failed"
 	                                   : "done");
+	put_bounds(v, &report->request.wish.filter);
 	view_instant(v, "started", report->started_ms);
 	view_instant(v, "ended", report->ended_ms);
 	redrive_json(&report->state, &v->json);

@@ -22,7 +22,7 @@ from rig.workers import die_with_parent
 
 WAIT_S = 30.0
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name of a reference
-TAB, ENTER = "\ue004", "\ue007"
+BACKSPACE, TAB, ENTER = "\ue003", "\ue004", "\ue007"
 ARGUMENTS = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-extensions",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              "--hide-scrollbars", "--force-color-profile=srgb", "--disable-dev-shm-usage"]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import ctl
-from browser import ENTER, TAB, Browser
+from browser import BACKSPACE, ENTER, TAB, Browser
 from ladder import SOON
 from rig import ROOT, program
 from rig.redis import Redis
@@ -507,13 +507,37 @@ def must_show_refusals(browser: Browser, company: Company, stage: Stage, picture
                                  reason, "--json").stdout)["records"][0]
     browser.click(reason)
     browser.sees(f"orders: {reason}", record["key"])
-    browser.click_at("//summary")
+    browser.click_at("//details[@data-key]/summary")
     browser.sees("Failing field", record["path"])
     mark = browser.run("return document.querySelector('mark').innerText")
     must(json.loads(mark) == json.loads(record["field"]), f"marked is {mark}, not {record}")
     reader.look("refused")
     browser.open("about:blank")  # a page that is left asks no more
     must(dashboard.drain() == 0, "drained")
+
+
+def must_choose(reader: Reader) -> None:
+    """What is not valid gets the service's words at its field; what is holds and is kept."""
+    browser, field = reader.browser, "//main//input[@name = '{}']"
+    browser.click("all that a redrive heals, as fast as it goes", "//main")
+    browser.type(field.format("max"), "ten" + ENTER)
+    browser.sees("max: a whole number from 1")
+    browser.until(lambda: browser.run("return document.activeElement.matches("
+                                      "'[name=max][aria-invalid=true]')"), "not at the field")
+    must(all("400" in one for one in browser.complaints()), "the console says something else")
+    for name, text in (("max", "1"), ("since", "2h"), ("rate", "20")):
+        browser.type(field.format(name), text)
+    browser.click_at(field.format("force"))
+    chosen = "refused since 2h, at most 1 records, 20 records a second"
+    browser.sees(f"{chosen}, quarantined ones, too")
+    reader.look("redrive-chosen")
+    browser.click_at(field.format("force"))
+    browser.click("Redrive: dry run first")
+    browser.sees(f"Which, and how fast: {chosen}\n", "Send 1 records")
+    browser.click("Cancel")
+    browser.sees(chosen)
+    browser.type(field.format("max"), "1" + BACKSPACE)
+    browser.sees("\nrefused since 2h, 20 records a second\n")
 
 
 def must_redrive(reader: Reader, company: Company, stage: Stage) -> None:
@@ -533,6 +557,7 @@ def must_redrive(reader: Reader, company: Company, stage: Stage) -> None:
     person = next(one for one in known if one["kind"] == "person")
     tallyctl(place, "publish", str(ctl.write(stage, "late.json", [
         {**person, "payee_id": "p-late"}])), "--wait")
+    must_choose(reader)
     browser.run("document.querySelector('[name=dry]').focus()")
     browser.keys(ENTER)
     browser.sees("What a redrive would do", "would be sent back", "records back to orders?")

@@ -14,6 +14,7 @@ import http.client
 import json
 import signal
 import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import ctl
@@ -169,10 +170,28 @@ def must_plan(operator: Operator, place: Place) -> None:
              {"bad_money": {"sent": 1}, "wrong_key": {"sent": 1}}),
             ({"since": "1h", "max": 7, "reasons": ["payee_unknown"]},
              {"payee_unknown": {"sent": 7, "left_by_max": ORDERS - 7}}),
-            ({"until": "1h"}, {}), ({"since": "2100-01-01T00:00:00Z"}, {})):
+            ({"until": "1h"}, {}), ({"until": "1h", "force": True}, {}),
+            ({"since": "2100-01-01T00:00:00Z"}, {})):
         plan = operator.done(dry_run=True, **request)
         must(plan["reasons"] == wanted, f"{request}: {plan}, not {wanted}")
+        must_mean(operator, plan, request)
     must(sent(place) == before, "a dry run wrote something")
+
+
+def must_mean(operator: Operator, plan: dict[str, Any], request: dict[str, Any]) -> None:
+    """The instants that were meant: asked for again with them it is the same."""
+    bounds = {name: plan[name] for name in ("since", "until")}
+    must({name for name in bounds if bounds[name]} == request.keys() & bounds.keys(), f"{plan}")
+    if not any(bounds.values()):
+        return
+    ages = [datetime.fromisoformat(plan["started"]) - datetime.fromisoformat(at)
+            for at in bounds.values() if at]
+    must(ages[0] < timedelta(0) or abs(ages[0] - timedelta(hours=1)) < timedelta(minutes=1),
+         f"{request}: {plan}")
+    again = operator.done(dry_run=True, **{**request, **{
+        name: at for name, at in bounds.items() if at}})
+    must({**again, "number": 0, "started": 0, "ended": 0} ==
+         {**plan, "number": 0, "started": 0, "ended": 0}, f"{again}, not {plan}")
 
 
 def must_heal(stage: Stage, place: Place, operator: Operator) -> None:

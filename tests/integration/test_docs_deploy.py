@@ -3,9 +3,9 @@
 """What is in deploy/ for others' machines is sound, as far as it shows without an engine.
 
 docker-compose.yml: read by a YAML library, shaped as the compose specification wants it, every
-worker in it, every TALLY_ variable an option. The units: systemd itself verifies them and finds them
-confined. In both the dashboard asks every worker where that listens. That the images work is shown
-by `make image`.
+worker in it, every TALLY_ variable an option. The units: systemd itself verifies them and finds
+them confined. In both the dashboard asks every worker where that listens. That the images work is
+shown by `make image`.
 """
 from __future__ import annotations
 

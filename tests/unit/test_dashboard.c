@@ -357,6 +357,24 @@ static void the_page_is_small(void **state)
 	assert_true(bytes < PAGE_BYTES_MOST);
 }
 
+/* The service says them in English; the page has the Chinese words. */
+static void reasons_are_told_in_chinese(void **state)
+{
+	(void)state;
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+		bool heals = reason_healing((enum reason)i);
+		struct str row = arena_printf(&arena, "\t%s: [\"", reason_code((enum reason)i));
+		const char *at = memmem(page_words_js, page_words_js_len, row.ptr, row.len);
+		const char *end =
+			at ? memchr(at, '\n', page_words_js_len - (size_t)(at - page_words_js))
+			   : NULL;
+
+		assert_non_null(end);
+		assert_int_equal(memmem(at, (size_t)(end - at), "\", \"", 4) != NULL, heals);
+	}
+	arena_clear(&arena);
+}
+
 static void a_redrive_is_asked_for(void **state)
 {
 	struct redrive_request r;
@@ -441,6 +459,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(periods_exist_or_not),
 	cmocka_unit_test(tokens_match_whole),
 	cmocka_unit_test(hosts_are_local_or_not),
+	cmocka_unit_test(reasons_are_told_in_chinese),
 	cmocka_unit_test(a_redrive_is_asked_for),
 	cmocka_unit_test(times_are_those_of_metrics),
 	cmocka_unit_test(names_of_keys_become_ids),

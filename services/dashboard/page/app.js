@@ -15,6 +15,8 @@ const VIEWS = { "": views.overview, tree: views.tree, board: views.board, list: 
 	commission: views.commission, shards: views.shards, refusals: views.refusals };
 const READ_MS = 5000; // at most so often while events come
 
+const BESIDE = 60; // of the view's link is seen what stands before it, where not all links fit
+
 const SHORT_MS = 3000; // a stream that is cut and opened again is not worth a word
 
 const at = (id) => document.getElementById(id);
@@ -27,7 +29,7 @@ function say() {
 	const fresh = seen ? `${word("asof")} ${instant(seen)} (${age(seen)})` : "";
 	const away = stale && (stale.redis || Date.now() - stale.at >= SHORT_MS);
 	const text = away ? `${word(stale.redis ? "redisAway" : "away", instant(stale.since))} ${fresh}`
-		: !live ? word("loading") : wrong.length ? wrong.join(" ") : `${word(how)}. ${fresh}`;
+		: !live ? word("loading") : wrong.length ? wrong.join(" ") : `${word(how)} ${fresh}`;
 	at("state").className = away ? "away" : wrong.length ? "behind" : live ? "live" : "";
 	if (at("state").textContent !== text)
 		at("state").textContent = text;
@@ -44,6 +46,8 @@ function dress() {
 	at("nav").replaceChildren(...NAV.map(([name, to]) => views.node("a", { href: `#/${to}`,
 		"aria-current": to === here.slice(0, to.split("/").length).join("/") ? "page" : null },
 	word(name))));
+	const current = at("nav").querySelector("[aria-current]");
+	at("nav").scrollLeft = current ? current.offsetLeft - at("nav").offsetLeft - BESIDE : 0;
 	const kind = at("kind").value || "payee";
 	at("kind").replaceChildren(...Object.keys(SEARCH).map((name) =>
 		views.node("option", { value: name }, word(name))));
@@ -67,9 +71,11 @@ function replace(nodes) {
 		one.open = open.has(one.dataset.key);
 	for (const [index, one] of [...main.querySelectorAll("[tabindex]")].entries())
 		one.scrollLeft = scrolled[index] ?? 0;
-	if (focused)
-		[...main.querySelectorAll("a, summary, button, [tabindex]")].find((one) => mark(one) === focused)
-			?.focus({ preventScroll: true });
+	const same = focused && [...main.querySelectorAll("a, summary, button, input, [tabindex]")]
+		.find((one) => mark(one) === focused);
+	same?.focus({ preventScroll: true });
+	if (same && active.selectionStart != null)
+		same.setSelectionRange(active.selectionStart, active.selectionEnd);
 }
 
 function complain(error) {

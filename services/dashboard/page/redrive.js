@@ -1,21 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sending refused records back: first a dry run, then its numbers with a question, then the redrive
 // itself, all in a box of the view. What this page asked for last is remembered here; a dry run of
-// somebody else's cannot be confirmed by accident.
+// somebody else's cannot be confirmed by accident. Which records and how fast may be said before; what
+// is not valid the service says. It is sent again with the instants that the dry run's ages meant.
 import { count } from "./format.js";
 import { Problem, ask } from "./source.js";
 import { node, table } from "./views.js";
 import { word } from "./words.js";
 
 const LOOK_MS = 400, LOST_MOST = 10;
+const FIELDS = ["since", "until", "max", "rate"], NUMBERS = ["max", "rate"];
 let mine = null; // { key, request, report, trouble }: report is the service's, trouble why there is none
+const drafts = new Map(); // by box: what was filled in, and whether that is open
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const keyOf = (topic, reason) => `${topic}/${reason ?? ""}`;
 
+function draftOf(key) {
+	if (!drafts.has(key))
+		drafts.set(key, { force: false });
+	return drafts.get(key);
+}
+
+// Members of a request. What is no number goes as it is, for the service to say so.
+function wish(draft) {
+	const filled = FIELDS.map((name) => [name, (draft[name] ?? "").trim()]).filter(([, text]) => text);
+	return { ...Object.fromEntries(filled.map(([name, text]) => [name,
+		NUMBERS.includes(name) && /^\d+$/.test(text) ? Number(text) : text])),
+	...(draft.force ? { force: true } : {}) };
+}
+
+// "Refused since 2h, at most 10", or that nothing is left out.
+function limits(request) {
+	const said = [...FIELDS, "force"].filter((name) => request[name]).map((name) =>
+		word(`redrive_${name}_is`, request[name]));
+	return said.length ? said.join(word("comma")) : word("redriveAll");
+}
+
 function button(name, words, act) {
 	const made = node("button", { type: "button", name }, words);
 	made.addEventListener("click", act);
+	return made;
+}
+
+// wrong: the field that the service refused.
+function fields(key, wrong) {
+	const draft = draftOf(key), told = node("span", {}, limits(wish(draft)));
+	const keep = (name, value) => {
+		draft[name] = value;
+		told.textContent = limits(wish(draft));
+	};
+	const entry = (name) => {
+		const id = `${key}-${name}`, made = node("input", { id, name, maxlength: "40",
+			autocomplete: "off", spellcheck: "false", inputmode: NUMBERS.includes(name) ? "numeric" : null,
+			"aria-describedby": `${id}-hint`, "aria-invalid": name === wrong ? "true" : null });
+		made.value = draft[name] ?? "";
+		made.addEventListener("input", () => {
+			made.removeAttribute("aria-invalid");
+			keep(name, made.value);
+		});
+		return node("p", {}, node("label", { for: id }, word(`redrive_${name}`)), made,
+			node("small", { id: `${id}-hint` }, word(`redrive_${name}_hint`)));
+	};
+	const force = node("input", { id: `${key}-force`, name: "force", type: "checkbox" });
+	force.checked = draft.force;
+	force.addEventListener("change", () => keep("force", force.checked));
+	const made = node("details", { open: draft.open || wrong ? "" : null }, node("summary", {},
+		`${word("redriveWhich")}: `, told), node("div", { class: "fields" }, FIELDS.map(entry),
+		node("p", {}, node("label", {}, force, word("redrive_force")))));
+	made.addEventListener("toggle", () => (draft.open = made.open));
 	return made;
 }
 
@@ -30,10 +83,11 @@ function counted(report) {
 }
 
 function question({ request, report }) {
+	const same = { ...request, since: report.since ?? undefined, until: report.until ?? undefined };
 	return [counted(report), report.records ? node("p", {},
 		word("redriveAsk", count(report.records), report.topic)) : null,
 	node("p", { class: "acts" }, report.records ? button("send", word("redriveDo",
-		count(report.records)), () => start({ ...request, dry_run: false })) : null,
+		count(report.records)), () => start({ ...same, dry_run: false })) : null,
 	button("cancel", word("cancel"), () => become(null)))];
 }
 
@@ -50,17 +104,25 @@ function said({ report, trouble }) {
 		count(report.sent)));
 }
 
+function form(key, topic, reason, wrong) {
+	const made = node("form", {}, fields(key, wrong), node("p", { class: "acts" },
+		node("button", { name: "dry" }, word("redriveTry"))));
+	made.addEventListener("submit", (event) => {
+		event.preventDefault();
+		start({ topic, dry_run: true, ...(reason ? { reasons: [reason],
+			rekey: reason === "wrong_key" } : {}), ...wish(draftOf(key)) }, key);
+	});
+	return made;
+}
+
 export function box(topic, reason) {
 	const key = keyOf(topic, reason), now = mine?.key === key ? mine : null;
-	const request = { topic, dry_run: true, ...(reason ? { reasons: [reason],
-		rekey: reason === "wrong_key" } : {}) };
 	const running = now && !now.trouble && (now.report?.state ?? "running") === "running";
 	const asks = now?.report?.state === "done" && now.report.dry_run && !now.trouble;
 	return node("section", { class: "redrive", "data-redrive": key, tabindex: "-1",
 		"aria-label": word("redriveOf", reason ? `${topic}: ${reason}` : topic) },
-	now ? said(now) : null, asks ? question(now) : null,
-	running || asks ? null : node("p", { class: "acts" },
-		button("dry", word("redriveTry"), () => start(request, key))));
+	now ? said(now) : null, running || asks ? node("p", {}, `${word("redriveWhich")}: ${
+		limits(now.request)}`) : form(key, topic, reason, now?.wrong), asks ? question(now) : null);
 }
 
 // What is there of the box now is drawn anew; the focus stays in it.
@@ -73,7 +135,8 @@ function redraw(key) {
 	const [topic, reason] = key.split("/"), made = box(topic, reason || undefined);
 	old.replaceWith(made);
 	if (at)
-		(at.name && made.querySelector(`[name=${at.name}]`) || made).focus({ preventScroll: true });
+		(made.querySelector("[aria-invalid]") || at.name && made.querySelector(`[name=${at.name}]`)
+			|| made).focus({ preventScroll: true });
 }
 
 function become(next) {
@@ -93,7 +156,7 @@ async function start(request, key = mine.key) {
 			headers: { "Content-Type": "application/json" } });
 		await follow(key, request, redrive);
 	} catch (error) {
-		become({ key, request, trouble: wordsOf(error) });
+		become({ key, request, trouble: wordsOf(error), wrong: /^(\w+): /.exec(error.message)?.[1] });
 	}
 	if (!request.dry_run)
 		dispatchEvent(new Event("changed")); // the lists are others now

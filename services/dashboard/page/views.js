@@ -5,7 +5,7 @@ import { bar, lines as chart } from "./chart.js";
 import * as f from "./format.js";
 import { box } from "./redrive.js";
 import { ask, askOrNull, path } from "./source.js";
-import { word } from "./words.js";
+import { healing, meaning, word } from "./words.js";
 
 const MAIN = ["orders", "order_amount", "collected", "refunded", "commission"];
 const SUMS = ["orders", "order_amount", "signed_amount", "collected", "refunded", "commission"];
@@ -164,7 +164,7 @@ function unitRow(kind, unit, period, children) {
 			`${word("collected")} ${f.figure("collected", unit.figures.collected)}`)),
 		node("p", { class: "facts" }, SUMS.filter((name) => name !== "collected").map((name) =>
 			node("span", {}, `${word(name)} `, node("b", {}, f.figure(name, unit.figures[name])))),
-		places), children);
+		node("span", { class: "acts" }, places)), children);
 }
 
 export async function tree(period) {
@@ -269,6 +269,8 @@ function arithmetic(line) {
 			f.money(line.cumulative_before)} = ${f.money(line.amount)}`)];
 }
 
+const planOf = (one) => `${one.plan_id}, ${word("version")} ${one.plan_version}`;
+
 function explanation({ commission: line, order }) {
 	const split = order?.splits?.find((one) => one.payee_id === line.payee_id);
 	const weights = order?.splits?.reduce((sum, one) => sum + one.weight, 0);
@@ -278,7 +280,7 @@ function explanation({ commission: line, order }) {
 			["order", link(line.order_id, "order", line.order_id)],
 			["basis", f.money(line.basis)],
 			["rate", f.rate(line.rate_ppm)],
-			["plan", `${line.plan_id}, ${word("version")} ${line.plan_version}`],
+			["plan", planOf(line)],
 			["split", split ? `${word("weight")} ${split.weight}/${weights}, ${word("level")} ${
 				split.level ?? "\u2013"}, ${word("rating")} ${split.rating ?? "\u2013"}` : "\u2013"],
 			["sourceEvent", line.source_event_id],
@@ -356,7 +358,7 @@ export async function order(id) {
 			` (${f.money(line.basis)} \u00d7 ${f.rate(line.rate_ppm)})`] });
 	moments.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : a.place - b.place));
 	return [title(`${word("order")} ${id}`),
-		node("p", {}, `${word("status")}: ${doc.status}; ${word("currency")}: ${doc.currency ?? ""}`),
+		node("p", {}, `${word("status")}: ${word(`status_${doc.status}`)}; ${word("currency")}: ${doc.currency ?? "\u2013"}`),
 		answer.waiting ? node("p", { class: "warn" }, word("waiting", answer.waiting)) : null,
 		node("div", { class: "cards" }, ["order_amount", "collected", "refunded"].map((name) =>
 			card(name, doc[name === "order_amount" ? "amount" : name] ?? 0))),
@@ -368,7 +370,7 @@ export async function order(id) {
 			{ head: word("weight"), number: true, cell: (row) => f.count(row.weight) },
 			{ head: word("team"), cell: (row) => row.team_id ?? "" },
 			{ head: word("level"), cell: (row) => String(row.level ?? "") },
-			{ head: word("plan"), cell: (row) => `${row.plan_id ?? ""} ${row.plan_version ?? ""}` },
+			{ head: word("plan"), cell: (row) => (row.plan_id ? planOf(row) : "") },
 		], doc.splits) : null, asof(answer)].flat();
 }
 
@@ -380,8 +382,8 @@ function timeToClear(worker, lag) {
 	const before = looks.get(worker), now = { lag, at: Date.now() };
 	looks.set(worker, now);
 	const speed = before && now.at > before.at ? (before.lag - lag) / (now.at - before.at) : 0;
-	return lag === 0 ? "0" : speed > 0 ? word("seconds", f.count(Math.ceil(lag / speed / 1000)))
-		: "\u2013";
+	const left = lag === 0 ? 0 : speed > 0 ? Math.ceil(lag / speed / 1000) : null;
+	return left === null ? "\u2013" : word("seconds", f.count(left));
 }
 
 function facts(worker) {
@@ -418,8 +420,8 @@ export async function shards() {
 	const answer = await ask("shards"), asked = Boolean(answer.kafka?.fresh);
 	const columns = [
 		{ head: word("shard"), cell: (row) => String(row.partition) },
-		{ head: word("state"), cell: (row) => node("span", { class: ["owned", "released"].includes(
-			stateOf(row, asked)) ? null : "warn" }, word(stateOf(row, asked))) },
+		{ head: word("state"), time: true, cell: (row) => node("span", { class: ["owned", "released"]
+			.includes(stateOf(row, asked)) ? null : "warn" }, word(stateOf(row, asked))) },
 		asked ? { head: word("recordsWaiting"), number: true, cell: (row) => f.count(row.lag) } : null,
 		{ head: word("cursor"), number: true, cell: (row) => (row.cursor === null ? "\u2013"
 			: f.count(row.cursor)) },
@@ -469,8 +471,8 @@ export async function refusals(topic, reason) {
 				{ head: word("quarantined"), number: true, cell: (row) =>
 					f.count(row.quarantined) },
 				{ head: word("last"), time: true, cell: (row) => f.instant(row.last) },
-				{ head: word("means"), words: true, cell: (row) => row.means },
-				{ head: word("heals"), words: true, cell: (row) => row.heals_after ?? "\u2013" }],
+				{ head: word("means"), words: true, cell: meaning },
+				{ head: word("heals"), words: true, cell: (row) => healing(row) ?? "\u2013" }],
 			one.reasons) : node("p", {}, word("noRefusals")),
 		one.open ? box(one.input) : null])].flat(2);
 }
@@ -512,7 +514,7 @@ async function refused(topic, reason) {
 		records.map((record) => node("details", { "data-key": `${record.partition}/${record.offset}` },
 			node("summary", {}, node("span", {}, f.instant(record.refused)),
 				node("span", {}, record.key ?? ""), node("span", { class: "n" }, record.path || "/")),
-			node("p", {}, record.means), node("p", { class: "facts" }, [
+			node("p", {}, meaning(record)), node("p", { class: "facts" }, [
 				["failingField", record.path || "/"],
 				["cause", `${record.source_topic}/${record.source_partition}/${record.source_offset}`],
 				["replays", f.count(record.replays)]].map(([name, value]) =>

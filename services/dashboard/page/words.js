@@ -95,6 +95,9 @@ const WORDS = {
 		"该订单的事件补记顺序不同,按入账金额显示。"],
 	story: ["The order's story", "订单经过"],
 	status: ["Status", "状态"],
+	status_open: ["open", "有效"],
+	status_held: ["waits: events came, the order itself did not yet", "等待:已有事件,订单本身未到"],
+	status_cancelled: ["cancelled", "已取消"],
 	waiting: ["{0} events wait for what they need", "{0} 个事件等待前置数据"],
 	created: ["Order created", "订单创建"],
 	subscribedAt: ["Subscribed", "认购"],
@@ -159,6 +162,26 @@ const WORDS = {
 		"无法处理的记录,按原因统计。原因排除后可重新投递(重投)。"],
 	redriveOf: ["Redrive of {0}", "重投 {0}"],
 	redriveTry: ["Redrive: dry run first", "重投:先试算"],
+	redriveWhich: ["Which, and how fast", "范围与速度"],
+	redriveAll: ["all that a redrive heals, as fast as it goes", "全部可重投的记录,不限速"],
+	comma: [", ", ","],
+	redrive_since: ["Refused since", "被拒时间起"],
+	redrive_since_hint: ["A time such as 2026-03-05T08:00:00+08:00, or an age: 90m, 2h, 7d. Empty: from the first on.",
+		"时间(如 2026-03-05T08:00:00+08:00)或距今时长:90m、2h、7d。留空:从最早起。"],
+	redrive_since_is: ["refused since {0}", "被拒时间自 {0} 起"],
+	redrive_until: ["Refused before", "被拒时间止"],
+	redrive_until_hint: ["A time or an age as well. Empty: up to the last.", "同上,不含该时刻。留空:到最新。"],
+	redrive_until_is: ["refused before {0}", "被拒时间早于 {0}"],
+	redrive_max: ["At most", "最多"],
+	redrive_max_hint: ["Records, from 1. Empty: all.", "条,从 1 起。留空:全部。"],
+	redrive_max_is: ["at most {0} records", "最多 {0} 条"],
+	redrive_rate: ["How fast", "速度"],
+	redrive_rate_hint: ["Records a second, 1 to 1,000,000. Empty: as fast as it goes.",
+		"条/秒,1 至 1,000,000。留空:不限速。"],
+	redrive_rate_is: ["{0} records a second", "每秒 {0} 条"],
+	redrive_force: ["Quarantined ones, too: redriven three times and refused again",
+		"包括已隔离的记录(重投三次仍被拒)"],
+	redrive_force_is: ["quarantined ones, too", "包括已隔离的记录"],
 	counting: ["Dry run: counting, nothing is sent.", "试算中,不会发送。"],
 	dryRun: ["What a redrive would do", "重投试算"],
 	records: ["Records", "记录数"],
@@ -203,8 +226,8 @@ const WORDS = {
 	kafkaSlow: ["Kafka does not answer.", "Kafka 没有响应。"],
 	asof: ["As of", "截至"],
 	tooLow: ["Being rebuilt ({0}): figures are too low", "重建中({0}):数值偏低"],
-	live: ["Live", "实时"],
-	polling: ["Every few seconds", "定时刷新"],
+	live: ["Live.", "实时。"],
+	polling: ["Every few seconds.", "定时刷新。"],
 	away: ["No answer since {0}: what is shown is from then.", "自 {0} 起无响应:当前显示为当时数据。"],
 	redisAway: ["Redis gives no answer since {0}: what is shown is from then.",
 		"Redis 自 {0} 起无响应:当前显示为当时数据。"],
@@ -212,6 +235,39 @@ const WORDS = {
 	loading: ["Reading ...", "读取中……"],
 	now: ["now", "刚刚"],
 	currency: ["Currency", "币种"],
+};
+
+// What the service says of a reason in English: its meaning, and after what a redrive heals it.
+const REASONS = {
+	not_json: ["不是单个 JSON 文档"],
+	not_utf8: ["不是有效的 UTF-8"],
+	duplicate_key: ["对象中有重复的键"],
+	too_deep: ["嵌套层数超限"],
+	too_large: ["内容超过上限"],
+	null_value: ["记录没有内容"],
+	bad_envelope: ["CloudEvents 信封无效"],
+	unknown_type: ["本主题没有此事件类型", "所有进程升级到认识该类型的版本"],
+	missing_field: ["缺少必填字段"],
+	bad_field: ["字段类型错误或值超出范围"],
+	bad_money: ["金额不是范围内的整数(最小货币单位)"],
+	bad_splits: ["业绩分成须为 1 至 16 个不同人员,并带权重"],
+	lines_do_not_sum: ["明细合计与金额不符"],
+	wrong_key: ["消息键与数据中的编号不符", "改以事件中的编号为键"],
+	wrong_partition: ["键属于另一分区", "投递到键所属的分区(重投即如此)"],
+	time_out_of_range: ["事件时间超出范围", "未来的时间已到"],
+	currency_unsupported: ["不是公司的币种", "以该币种发布公司"],
+	currency_mismatch: ["不是订单的币种"],
+	id_conflict: ["该编号此前已有不同内容"],
+	payment_conflict: ["该收款或退款此前内容不同"],
+	order_exists: ["订单已由另一事件创建"],
+	payee_unknown: ["订单时间上没有此人员", "发布自订单时间起有效的人员"],
+	plan_unknown: ["订单时间上此人员没有有效的提成方案", "发布自订单时间起有效的方案"],
+	over_payment: ["回款将超过订单金额", "该订单的退款腾出额度"],
+	over_refund: ["退款将超过该笔收款"],
+	order_missing: ["所需的前置数据未按时到达", "订单(及退款对应的收款)到达"],
+	order_limit: ["订单的事件数超限", "等待中的事件所需的数据到达"],
+	order_archived: ["订单已归档"],
+	poison: ["该记录三次使进程终止", "运行能承受它的版本"],
 };
 
 let chosen = localStorage.getItem("language") ??
@@ -224,6 +280,11 @@ export function choose(next) {
 	localStorage.setItem("language", next);
 	document.documentElement.lang = next;
 }
+
+const chinese = (reason) => (chosen === "zh" && REASONS[reason]) || [];
+
+export const meaning = (one) => chinese(one.reason)[0] ?? one.means;
+export const healing = (one) => one.heals_after && (chinese(one.reason)[1] ?? one.heals_after);
 
 export function word(name, ...values) {
 	const text = WORDS[name]?.[chosen === "zh" ? 1 : 0] ?? name;
