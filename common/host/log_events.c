@@ -65,6 +65,9 @@ const struct log_event log_events[] = {
 	{ "reference_record_left_out", LOG_WARN,
 	  "A record of the reference topic is not valid and does not count. Only tallyctl should "
 	  "write there." },
+	{ "reference_unwatched", LOG_WARN,
+	  "tally-dashboard cannot read what was published of units (dashboard.kafka); it goes on "
+	  "with what it read before and with what boards tell. `error` says why." },
 	{ "shard_in_danger", LOG_WARN,
 	  "The owner before died: records `from` up to `until` are tried in small steps." },
 	{ "transaction_call_waits", LOG_WARN,

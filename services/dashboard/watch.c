@@ -19,6 +19,7 @@
 
 #define LOOK_MS 1000
 #define AGAIN_MS 5000 /* after a failure */
+#define AGAIN_TIMES 4 /* and as long as so many such failures take */
 
 struct seen {
 	struct watch_state state;
@@ -45,8 +46,9 @@ struct watch {
 	struct fleet fleets[FLEETS_MOST];
 	unsigned fleet_count; /* 0: not open */
 	const char *reference_topic;
-	int64_t reference_end; /* of its log, when it was read */
-	bool reference_failed; /* the last time */
+	int64_t reference_end;      /* of its log, when it was read */
+	bool reference_failed;      /* the last time */
+	int64_t reference_again_ms; /* monotonic: not asked before */
 	struct stand stands[WATCH_FLEETS_MOST][WATCH_LOOKS];
 	unsigned looks; /* since it was opened */
 	struct arena memory;
@@ -187,13 +189,25 @@ static void tell(struct watch *watch)
 		log_warn("kafka_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
 }
 
-/* Without it, as for a user who may not read that topic, all else is still known. */
+/*
+ * Without it, as for a user who may not read that topic, all else is still known, and
+ * so is what was read of it before. Nothing else is asked meanwhile: the longer a
+ * failure takes, the later it is tried again.
+ */
 static void learn_reference(struct watch *watch)
 {
-	struct rc rc = read_reference(watch);
+	int64_t from_ms = system_now_ms(), now_ms;
+	struct rc rc;
 
-	if (!rc_ok(rc) && !watch->reference_failed)
-		log_warn("kafka_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
+	if (from_ms < watch->reference_again_ms)
+		return;
+	rc = read_reference(watch);
+	now_ms = system_now_ms();
+	if (!rc_ok(rc)) {
+		if (!watch->reference_failed)
+			log_warn("reference_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
+		watch->reference_again_ms = now_ms + AGAIN_MS + AGAIN_TIMES * (now_ms - from_ms);
+	}
 	watch->reference_failed = !rc_ok(rc);
 }
 

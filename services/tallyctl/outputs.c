@@ -130,11 +130,16 @@ static void add_reference(void *store, const struct message *m)
 
 struct rc reference_read(struct session *session, struct reference_store *store)
 {
-	const char *topic = connection_topic(session->config, "reference", session->memory);
+	struct arena memory; /* some read it again and again */
+	struct rc rc;
 	int64_t next;
 
-	TRY(kafka_cluster_read(session->cluster, topic, 0, reference_store_next(store),
-	                       add_reference, store, &next));
+	arena_init(&memory, 256);
+	rc = kafka_cluster_read(session->cluster,
+	                        connection_topic(session->config, "reference", &memory), 0,
+	                        reference_store_next(store), add_reference, store, &next);
+	arena_release(&memory);
+	TRY(rc);
 	if (next > reference_store_next(store))
 		reference_store_set_next(store, next);
 	return OK;

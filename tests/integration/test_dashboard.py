@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import ladder as ladders
 import reference
-from rig import Place, free_port, program
+from rig import Place, free_port, offsets, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must
 from rig.workers import Fleet, Worker, tallyctl
@@ -306,6 +306,14 @@ def must_place_as_published(stage: Stage, place: Place, plain: Dashboard, books:
     file.write_text(json.dumps([{"kind": "team", "unit_id": team, "parent_id": other}]))
     tallyctl(place, "publish", str(file))
     until(lambda: tree_with(team, other), "the team that moved")
+    offsets.delete_topics(place.brokers, [place.topic("reference")])
+    until(lambda: "event=reference_unwatched" in dashboard.log.read_text(), "words in the log")
+    must(tree_with(team, other), "what was read before is forgotten")
+    must(dashboard.json("shards")["kafka"]["fresh"], "lag is unknown without the reference")
+    tallyctl(place, "topics", "create", "--partitions", "8")
+    tallyctl(place, "publish", str(stage.folder / "reference.json"))
+    until(lambda: tree_with(team, city), "what was published anew")
+    must(dashboard.log.read_text().count("event=reference_unwatched") == 1, "said once")
     must(dashboard.drain() == 0, "drained")
 
 
