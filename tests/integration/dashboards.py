@@ -76,6 +76,7 @@ def check_shape(name: str, dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         references = [target["refId"] for target in panel["targets"]]
         must(references and len(references) == len(set(references)), f"{panel['title']}: no query")
+        must(panel["description"], f"{panel['title']}: no words on what it shows")
         for source in [panel["datasource"], *(one["datasource"] for one in panel["targets"])]:
             must(sources.get(source["uid"]) == source["type"], f"{panel['title']}: {source}")
         for names in VARIABLE.findall(json.dumps(panel)):
