@@ -22,17 +22,18 @@ local_pid() {
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port: a port with a free one above it, below the range that outgoing connections take.
+# free_port: a port with a free one above it, below the range that outgoing connections take and
+# below those that the tests' own processes hold (tests/integration/rig).
 free_port() {
 	local port i
 	for ((i = 0; i < 200; i++)); do
-		port=$((20000 + (RANDOM % 5000) * 2))
+		port=$((20000 + (RANDOM % 1000) * 2))
 		if ! port_answers $port && ! port_answers $((port + 1)); then
 			echo $port
 			return 0
 		fi
 	done
-	die "no free port between 20000 and 30000"
+	die "no free port between 20000 and 22000"
 }
 
 port_must_be_free() {

@@ -22,14 +22,15 @@
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_connection.h"
 #include "common/base/hash.h"
+#include "tests/conformance/free_port.h"
 #include "tests/conformance/suite_store.h"
 
 #define SKIPPED 77
-#define PORT 30862
 #define PATH_BYTES 512
 #define TIMEOUT_MS 400
 
 static char folder[PATH_BYTES];
+static int server_port;
 static char url[PATH_BYTES];
 static struct redis_options options;
 static struct inbox *inbox[2];
@@ -56,7 +57,7 @@ static void shell(const char *format, ...)
 static void server(const char *what)
 {
 	if (what[0] == 's' && what[2] == 'a')
-		shell("deploy/local/redis.sh start '%s' %d >/dev/null", folder, PORT);
+		shell("deploy/local/redis.sh start '%s' %d >/dev/null", folder, server_port);
 	else
 		shell("deploy/local/redis.sh %s '%s' >/dev/null", what, folder);
 }
@@ -396,7 +397,7 @@ static void test_busy(void **state)
 	(void)state;
 	assert_int_equal(flush(R_EMPTY, 5), STORE_OK);
 	order("CONFIG SET busy-reply-threshold 50");
-	shell("(redis-cli -p %d eval 'while true do end' 0 >/dev/null 2>&1 &)", PORT);
+	shell("(redis-cli -p %d eval 'while true do end' 0 >/dev/null 2>&1 &)", server_port);
 	nanosleep(&moment, NULL);
 	assert_int_equal(flush(5, 6), STORE_KEPT);
 	assert_int_equal(load(5), STORE_KEPT);
@@ -485,7 +486,7 @@ static void test_password(void **state)
 	open_store(0);
 	assert_false(claim(0, "tx-a", &meta, STR("NOAUTH")));
 	close_store(0);
-	snprintf(with, sizeof(with), "redis://:se%%40cret@127.0.0.1:%d/3", PORT);
+	snprintf(with, sizeof(with), "redis://:se%%40cret@127.0.0.1:%d/3", server_port);
 	options.url = with;
 	open_store(0);
 	wipe(0);
@@ -526,7 +527,8 @@ int main(void)
 		return SKIPPED;
 	}
 	snprintf(folder, sizeof(folder), "%s/trouble-redis", scratch);
-	snprintf(url, sizeof(url), "redis://127.0.0.1:%d", PORT);
+	server_port = free_port();
+	snprintf(url, sizeof(url), "redis://127.0.0.1:%d", server_port);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	server("stop");
 	return failed ? 1 : 0;

@@ -36,9 +36,10 @@ class Ladder:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f"part-{os.getpid()}"
-        people = generate.write_people(str(self.people_file))
+        people = generate.write_people(str(part))
+        part.rename(self.people_file)
         generate.write_events(str(part), self.count, self.seed, people)
-        part.rename(self.events_file)  # whole or not there
+        part.rename(self.events_file)  # whole or not there, also where others make the same
 
     def expected(self, limit: int = 0) -> oracle.Expected:
         """What the first `limit` events must come to (0: all)."""

@@ -27,22 +27,36 @@ def program(name: str) -> str:
     return str(path)
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+held: list[socket.socket] = []  # what keeps ports for this process
+
+
+def hold(port: int) -> socket.socket | None:
+    """Nobody else gets the port by hold() while the socket is open; a server can listen on it.
+
+    It is bound before SO_REUSEADDR is set, which fails beside any other socket on that port;
+    servers set it before they bind, and so may share the port with one that does not listen.
+    """
+    sock = socket.socket()
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        return None
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return sock
 
 
 def free_port() -> int:
-    """A free port with a free one above it, below those that outgoing connections take."""
+    """A free port and the one above it, ours until this process ends; below those that outgoing
+    connections take, and above those of deploy/local/lib.sh."""
     while True:
-        port = random.randrange(20000, 30000, 2)
-        if is_free(port) and is_free(port + 1):
+        port = random.SystemRandom().randrange(22000, 32000, 2)
+        pair = [sock for sock in (hold(port), hold(port + 1)) if sock]
+        if len(pair) == 2:
+            held.extend(pair)
             return port
+        for sock in pair:
+            sock.close()
 
 
 @dataclass(frozen=True)
