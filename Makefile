@@ -85,7 +85,9 @@ bench: setup ## measure throughput and latency on this machine
 fmt: ## clang-format over the C files
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
-docs: build ## print the pages of docs/ that come from the code's tables
+docs: setup ## print the pages of docs/ that come from the code's tables
+	@cmake --preset $(PRESET) --log-level=WARNING
+	@cmake --build --preset $(PRESET) --target tallyctl -j $(JOBS)
 	@bin=build/$(PRESET)/bin; $$bin/tallyctl --print-docs names | while read -r name file; do \
 		$$bin/tallyctl --print-docs "$$name" >"$$file"; done
 
