@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from itertools import combinations, product
-from typing import Iterable, NamedTuple
+from typing import Callable, Iterable, NamedTuple
 
 from rig.workers import WORKERS
 
@@ -49,6 +49,9 @@ class Cell(NamedTuple):
             return self.point == self.action and self.surrounding != "plain"
         return self.action != "error" or self.point in FALLIBLE
 
+    def choices(self) -> set[tuple]:
+        return set(enumerate(self))
+
     def pairs(self) -> set[tuple]:
         return {(i, self[i], j, self[j]) for i, j in combinations(range(len(self)), 2)}
 
@@ -73,17 +76,27 @@ def full(draw: random.Random) -> list[Cell]:
     return cells
 
 
-def cover(draw: random.Random) -> list[Cell]:
-    """Few cells in which each two choices that go together are together once: greedy."""
+def few(draw: random.Random, parts: Callable[[Cell], set[tuple]]) -> list[Cell]:
+    """Few cells that have together what all possible ones have: greedy."""
     cells = possible()
     draw.shuffle(cells)
-    wanted = set().union(*(cell.pairs() for cell in cells))
+    wanted = set().union(*map(parts, cells))
     chosen = []
     while wanted:
-        best = max(cells, key=lambda cell: len(cell.pairs() & wanted))
-        wanted -= best.pairs()
+        best = max(cells, key=lambda cell: len(parts(cell) & wanted))
+        wanted -= parts(best)
         chosen.append(best)
     return chosen
+
+
+def each(draw: random.Random) -> list[Cell]:
+    """Every choice is made once, with others at another seed."""
+    return few(draw, Cell.choices)
+
+
+def cover(draw: random.Random) -> list[Cell]:
+    """Each two choices that go together are together once."""
+    return few(draw, Cell.pairs)
 
 
 def named(names: Iterable[str]) -> list[Cell]:
@@ -91,13 +104,12 @@ def named(names: Iterable[str]) -> list[Cell]:
     unknown = [name for name in names if name not in cells]
     if unknown:
         raise SystemExit(f"no such cell: {' '.join(unknown)}\n"
-                         "FAULTS is cover, full, or POINT/ACTION/SURROUNDING/WORKER,...\n"
+                         "FAULTS is each, cover, full, or POINT/ACTION/SURROUNDING/WORKER,...\n"
                          f"points: {' '.join(POINTS)} none\nactions: {' '.join(ACTIONS)} none\n"
                          f"surroundings: {' '.join(SURROUNDINGS)}\nworkers: {' '.join(WORKERS)}")
     return [cells[name] for name in names]
 
 
 def cells(asked: str, draw: random.Random) -> list[Cell]:
-    if asked == "cover":
-        return cover(draw)
-    return full(draw) if asked == "full" else named(asked.split(","))
+    plans = {"each": each, "cover": cover, "full": full}
+    return plans[asked](draw) if asked in plans else named(asked.split(","))

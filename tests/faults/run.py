@@ -8,6 +8,7 @@ shards. Recovered is when Redis holds everything that was in any input topic at 
 """
 from __future__ import annotations
 
+import os
 import random
 import signal
 import threading
@@ -29,10 +30,10 @@ RATE = 600           # events/s
 EARLY = 0.3          # of the stream at that rate, then less until something breaks
 TRICKLE = 40         # events/s: enough to come to any fail-point, for as long as that takes
 FEWEST_KEYS = 300    # in Redis before anything breaks
-FIRE_S = 40.0        # until the fail-point is reached
+FIRE_S = 90.0        # until the fail-point is reached
 STOP_S = 4.5         # beyond the session and the transaction timeout of ladders.SOON
 DOWN_S = 0.8         # at most until a killed process is started again
-SETTLE_S = 90.0
+SETTLE_S = float(os.environ.get("FAULTS_SETTLE_S") or 90)
 EX_SOFTWARE = 70     # the watchdog's way out: a supervisor starts the process again
 INPUTS = ("orders", "credits", "measures")
 
@@ -168,7 +169,7 @@ class Run:
         """The victim's fate."""
         self.victim.environment = {}
         if self.cell.action == "kill":
-            self.victim.wait(10)
+            self.victim.wait(60)
             time.sleep(self.draw.uniform(0, DOWN_S))
             self.victim.start()
         elif self.cell.action == "stop":
