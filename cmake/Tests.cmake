@@ -11,6 +11,19 @@
 
 enable_testing()
 
+# Tests of the real parts have names of their own on the one broker and Redis, or servers of their
+# own; most of their time is waiting, so tests/run.sh runs some side by side. Alone run those that
+# have lanes of their own, that measure, or whose point is a moment that a busy machine may miss.
+set(TALLY_TESTS_ALONE conformance/store_trouble integration/service_manager integration/worker_cli
+    faults/faults faults/proxy faults/strain)
+# These take the place of two.
+set(TALLY_TESTS_WIDE integration/add_a_worker integration/dashboard_browser
+    integration/fault_matrix)
+# These begin first, in this order.
+set(TALLY_TESTS_LONG conformance/broker_trouble integration/add_a_worker integration/fault_matrix
+    integration/dashboard_browser integration/strained integration/redis_emptied
+    integration/out_of_memory integration/ctl_explain integration/ctl_repair integration/poison)
+
 function(tally_test_properties test level)
   set_tests_properties(${test} PROPERTIES
     LABELS ${level} SKIP_RETURN_CODE 77 TIMEOUT 300
@@ -19,12 +32,19 @@ function(tally_test_properties test level)
   if(level STREQUAL sim) # some take a minute on an idle machine
     set_tests_properties(${test} PROPERTIES TIMEOUT 1200)
   endif()
-  # One broker and one Redis for all: their users take turns.
-  if(level MATCHES "^(conformance|integration|faults)$")
-    set_tests_properties(${test} PROPERTIES RESOURCE_LOCK real)
+  if(level MATCHES "^(conformance|integration)$")
+    set_tests_properties(${test} PROPERTIES TIMEOUT 1800)
   endif()
-  if(level MATCHES "^(integration|faults)$")
-    set_tests_properties(${test} PROPERTIES RUN_SERIAL ON TIMEOUT 1800)
+  list(FIND TALLY_TESTS_LONG ${test} place)
+  if(NOT place EQUAL -1)
+    math(EXPR cost "1000 - ${place}")
+    set_tests_properties(${test} PROPERTIES COST ${cost})
+  endif()
+  if(test IN_LIST TALLY_TESTS_ALONE)
+    set_tests_properties(${test} PROPERTIES RUN_SERIAL ON)
+  endif()
+  if(test IN_LIST TALLY_TESTS_WIDE)
+    set_tests_properties(${test} PROPERTIES PROCESSORS 2)
   endif()
   if(level STREQUAL "faults") # FAULTS=full
     set_tests_properties(${test} PROPERTIES TIMEOUT 10800)

@@ -17,6 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/local/lib.sh
 
 readonly DEV_LEVELS='unit schemas cases sim fuzz tidy'
+readonly WAITING=4 # tests at a time of those that wait for servers most of their time
 passed=0
 failed=0
 skipped=0
@@ -69,17 +70,17 @@ build() {
 	}
 }
 
-# run_levels PRESET LEVEL...: one ctest over these levels; its counts are added up.
+# run_levels PRESET JOBS LEVEL...: one ctest over these levels; its counts are added up.
 run_levels() {
-	local preset=$1 report labels status=0
-	shift
+	local preset=$1 jobs=$2 report labels status=0
+	shift 2
 	report=$PWD/build/$preset/junit.xml
 	labels="^($(IFS='|' && echo "$*"))\$"
 	echo "== $preset: $*"
 	rm -f "$report"
 	set -m # a process group of its own, so that an interrupt can end all of it
 	ctest --test-dir "build/$preset" -L "$labels" --output-on-failure --no-tests=ignore \
-		-j "$(nproc)" --output-junit "$report" ${TALLY_TEST_FILTER:+-R "$TALLY_TEST_FILTER"} &
+		-j "$jobs" --output-junit "$report" ${TALLY_TEST_FILTER:+-R "$TALLY_TEST_FILTER"} &
 	running=$!
 	set +m
 	wait $running || status=$?
@@ -122,6 +123,7 @@ start_real() {
 		[ $try -lt 3 ]
 	done
 	export TALLY_TEST_DIR=$scratch
+	export BROKER_WAIT=${BROKER_WAIT:-180} # of tests' own brokers: other tests run beside
 }
 
 main() {
@@ -141,12 +143,12 @@ main() {
 	deploy/setup/setup.sh
 	if [ ${#dev[@]} -gt 0 ]; then
 		build dev "${dev[@]}"
-		run_levels dev "${dev[@]}"
+		run_levels dev "$(nproc)" "${dev[@]}"
 	fi
 	if [ ${#real[@]} -gt 0 ]; then
 		build release "${real[@]}"
 		[ -z "$shared" ] || start_real
-		run_levels release "${real[@]}"
+		run_levels release "$WAITING" "${real[@]}"
 	fi
 	[ $((passed + failed)) -gt 0 ] || die "no test was found"
 	[ $failed = 0 ]

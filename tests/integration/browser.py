@@ -20,7 +20,7 @@ from rig import free_port
 from rig.stage import must
 from rig.workers import die_with_parent
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name of a reference
 BACKSPACE, TAB, ENTER = "\ue003", "\ue004", "\ue007"
 ARGUMENTS = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-extensions",
@@ -79,7 +79,7 @@ class Browser:
         except (OSError, RuntimeError):
             pass
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         self.log.close()
 
     # ---- the protocol ----

@@ -97,7 +97,7 @@ def answer(place: Place, *words: str) -> dict:
 
 
 def settle(place: Place) -> None:
-    tallyctl(place, "lag", "--wait", "--timeout", "60")
+    tallyctl(place, "lag", "--wait", "--timeout", "100")
 
 
 def figures(place: Place, kind: str, scope_id: str, period: str = DAY) -> dict[str, int]:
@@ -113,7 +113,7 @@ def order(place: Place, order_id: str) -> dict:
     return json.loads(text) if text else {}
 
 
-def eventually(what: object, words: str, timeout_s: float = 30.0) -> None:
+def eventually(what: object, words: str, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not what():  # type: ignore[operator]
         must(time.monotonic() < deadline, words)

@@ -11,7 +11,7 @@ from rig.stage import Stage, must
 from rig.workers import Fleet, Worker
 
 AMOUNT, PAID, ROUND = 1000, 300, 30
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Company:

@@ -219,7 +219,7 @@ def must_exclude_each_other(stage: Stage, place: Place) -> None:
     ctl.eventually(lambda: listed(place)["payee_unknown"]["redriven"] > ORDERS + 20,
                    "the first redrive does nothing")
     redrive(place, "--reason", "payee_unknown")
-    _, said = first.communicate(timeout=60)
+    _, said = first.communicate(timeout=180)
     must(first.returncode == 75 and "meanwhile" in said, f"first: {first.returncode} {said}")
     ctl.settle(place)
     payee = ctl.figures(place, "payee", "p-7")

@@ -21,7 +21,7 @@ from rig.workers import WORKERS, Fleet, tallyctl
 
 USAGE, NOT_FOUND, UNAVAILABLE = 64, 66, 69
 SHARDS = 3 * ctl.PARTITIONS
-WAIT_S = 30.0
+WAIT_S = 60.0
 NOWHERE = "127.0.0.1:1"
 HOME = "\033[H"  # begins a picture on a terminal
 

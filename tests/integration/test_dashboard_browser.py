@@ -39,7 +39,7 @@ DESK, PHONE = (1280, 900), (390, 844)
 TALLEST = 2400           # of a picture
 PAGE_BYTES_MOST = 100_000
 INTERACTIVE_MS_MOST = 1000
-LOADS_MOST = 10          # a busy machine may need some to show it
+LOADS_MOST = 50          # a busy machine may need some to show it
 CONTRAST_LEAST = 4.5     # WCAG 2.1, 1.4.3
 MONTH_CARD = "//h2[starts-with(., 'Month to date')]/following-sibling::div[1]"
 CHINESE = {
@@ -448,7 +448,7 @@ def must_be_live(reader: Reader, company: Company, stage: Stage) -> None:
         while len(seen) < 3:
             seen.add(browser.until(lambda: (now := reader.card("Collected")) not in seen and now,
                                    f"the figure stays at {seen}"))
-        must(sending.wait(60) == 0, "produce")
+        must(sending.wait(180) == 0, "produce")
     stage.say(f"the month's money as it was seen without a reload: {', '.join(sorted(seen))}")
     must(browser.run("return window.here") is True, "the page was loaded again")
 
@@ -468,7 +468,7 @@ def must_tell_of_a_dead_worker(reader: Reader, company: Company, fleet: Fleet) -
         scoreboard.kill()
         reader.hears("These figures hold what came in until")
         reader.look("worker-dead")
-        must(sending.wait(60) == 0, "produce")
+        must(sending.wait(180) == 0, "produce")
     reader.hears("records wait and nobody takes them")
     reader.opens("Operation")
     reader.browser.sees("No process has 8 of 8 shards now.", "nobody has it",
@@ -622,7 +622,7 @@ def test() -> None:
         fleet = Fleet(company.place, stage.logs, settings=SOON)
         addresses = ",".join(listen(fleet))
         with fleet:
-            must(company.send(BACKLOG).wait(60) == 0, "produce")
+            must(company.send(BACKLOG).wait(180) == 0, "produce")
             fleet.settle()
             dashboard = Dashboard(company.place, stage.logs, **{
                 "dashboard.kafka": "yes", "dashboard.workers": addresses}).start().ready("/readyz")

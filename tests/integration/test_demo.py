@@ -25,7 +25,7 @@ def test() -> None:
                    "DEMO_HTTP_PORT": str(free_port())}
     try:
         done = subprocess.run([str(DEMO), "--orders", str(ORDERS)], env=environment,
-                              text=True, capture_output=True, timeout=280)
+                              text=True, capture_output=True, timeout=900)
     finally:
         subprocess.run([str(DEMO.with_name("down.sh"))], env=environment, check=True)
     must(done.returncode == 0, f"demo.sh: status {done.returncode}\n{done.stdout}{done.stderr}")

@@ -34,7 +34,7 @@ EXPOSURE_MOST = 2.0  # systemd's own measure: 0 is none, 10 is all
 
 
 def call(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, text=True, capture_output=True, timeout=60, check=False, **more)
+    return subprocess.run(words, text=True, capture_output=True, timeout=180, check=False, **more)
 
 
 # ---- docker-compose.yml --------------------------------------------------------------------------

@@ -26,7 +26,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def call(*words: str) -> str:
-    done = subprocess.run(words, text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(words, text=True, capture_output=True, timeout=180, check=False)
     must(done.returncode == 0, f"{words}: {done.stdout}{done.stderr}")
     return done.stdout
 
@@ -45,7 +45,7 @@ def flags(*words: str) -> set[str]:
 def page(path: Path) -> str:
     """As a reader sees it; groff must have nothing to say."""
     words = ["groff", "-man", "-Tascii", "-P-cbou", "-ww", "-rLL=500n", str(path)]
-    done = subprocess.run(words, text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(words, text=True, capture_output=True, timeout=180, check=False)
     must(done.returncode == 0 and not done.stderr, f"{path.name}: {done.stderr}")
     return done.stdout
 

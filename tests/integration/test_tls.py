@@ -32,7 +32,7 @@ KAFKA_USER, KAFKA_SECRET, PLAIN_SECRET = "tally", "kafka-horse-battery", "plain-
 OPERATOR, DASHBOARD, PREFIX = "operator", "dashboard", "tls."
 REDIS_USER, REDIS_SECRET, ADMIN_SECRET = "tally", "redis-horse-battery", "admin-horse-battery"
 SECRETS = (KAFKA_SECRET, PLAIN_SECRET, REDIS_SECRET, ADMIN_SECRET, "wrong-horse")
-WAIT_S = 20.0
+WAIT_S = 60.0
 EX_UNAVAILABLE, EX_NOPERM = 69, 77
 
 
@@ -112,7 +112,7 @@ def kafka_tool(broker: Broker, tool: str, *words: str) -> None:
                              text=True, capture_output=True, check=True).stdout.strip()
     subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{library}/kafka/lib/*", tool,
                     "--bootstrap-server", broker.address, *words],
-                   check=True, capture_output=True, timeout=60)
+                   check=True, capture_output=True, timeout=180)
 
 
 def rights_of_page() -> list[list[str]]:

@@ -18,13 +18,13 @@ from rig.workers import WORKERS, Fleet, Worker, tallyctl
 
 EVENTS = 20000
 DRAIN_S = 2.0
-READY_S = 20.0
+READY_S = 60.0
 EX_USAGE, EX_CONFIG = 64, 78
 SECRET = "correct-horse-battery"
 
 
 def call(name: str, *words: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    done = subprocess.run([program(name), *words], text=True, capture_output=True, timeout=30,
+    done = subprocess.run([program(name), *words], text=True, capture_output=True, timeout=120,
                           env=environment or dict(os.environ), stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout + done.stderr
 

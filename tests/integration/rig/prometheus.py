@@ -18,7 +18,7 @@ from . import ROOT, free_port
 from .workers import die_with_parent
 
 DEPLOY = ROOT / "deploy" / "prometheus"
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 def cache_dir() -> Path:
@@ -37,7 +37,7 @@ def binary(name: str) -> str:
 
 def promtool(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([binary("promtool"), *words], text=True, capture_output=True,
-                          timeout=60, check=False)
+                          timeout=180, check=False)
 
 
 def configuration(targets: list[str]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Worker:
         """SIGKILL: what a crash does."""
         self.signal(signal.SIGKILL)
         if self.process:
-            self.process.wait(10)
+            self.process.wait(60)
 
     def wait(self, timeout_s: float) -> int:
         assert self.process
@@ -154,7 +154,7 @@ class Fleet:
     def log_tails(self) -> str:
         return "\n".join(worker.log_tail() for worker in self.members)
 
-    def settle(self, timeout_s: float = 60.0) -> None:
+    def settle(self, timeout_s: float = 120.0) -> None:
         """Returns when every worker has read all of its input and Redis has every figure."""
         with subprocess.Popen([program("tallyctl"), "lag", "--wait", "--timeout",
                                str(int(timeout_s))], env=self.place.environment(), text=True,
