@@ -59,7 +59,7 @@ bool kafka_input_owns(struct kafka_input *input, int32_t number,
 
 	pthread_mutex_lock(&input->lock);
 	p = kafka_input_find(input, number);
-	owns = p && member != 0 && p->member == member;
+	owns = p && member != 0 && p->member == member && !input->changing;
 	pthread_mutex_unlock(&input->lock);
 	if (!owns) {
 		atomic_store(&input->doubt, true);
@@ -90,6 +90,8 @@ static void ask_back(struct kafka_input *input, struct partition *p, bool lost)
 		return;
 	kafka_input_stop(p);
 	p->holding = lost ? HOLDING_LOST : HOLDING_ASKED;
+	if (lost)
+		set_member(input, p, 0);
 	put_happening(input, lost ? HAPPENED_LOST : HAPPENED_REVOKED, p->number);
 }
 
@@ -143,7 +145,7 @@ static void want_all_back(struct kafka_input *input, uint64_t member, bool lost)
 
 static void on_revoke(struct kafka_input *input, const rd_kafka_topic_partition_list_t *list)
 {
-	bool lost = rd_kafka_assignment_lost(input->client.rk) != 0;
+	bool lost = rd_kafka_assignment_lost(input->client.rk) != 0 || input->changing;
 	uint64_t member = member_now(input);
 
 	if (input->leaving) {
@@ -267,6 +269,48 @@ static void look(struct kafka_input *input)
 			look_at(input, input->partitions[i], member, lost);
 }
 
+/* ---- assigning again ---- */
+
+static void assign_again(struct kafka_input *input, struct partition *p)
+{
+	rd_kafka_topic_partition_list_t *list = kafka_input_list(input, p->number, p->floor);
+
+	kafka_input_close_queue(p);
+	kafka_input_log_error(rd_kafka_incremental_unassign(input->client.rk, list), "unassign");
+	kafka_input_open_queue(input, p);
+	kafka_input_log_error(rd_kafka_incremental_assign(input->client.rk, list), "assign again");
+	rd_kafka_topic_partition_list_destroy(list);
+	p->broken = p->again = false;
+}
+
+static void set_changing(struct kafka_input *input, bool changing)
+{
+	pthread_mutex_lock(&input->lock);
+	input->changing = changing;
+	pthread_mutex_unlock(&input->lock);
+}
+
+/*
+ * librdkafka takes any change of the assignment for the answer to an event that waits for one: it
+ * would join again while shards of the revoke are still folded. So none is made while a revoke is
+ * open. An event may come between the last look and the change; it is in the queue right after.
+ * Nobody publishes until it was seen, and a revoke among it is a loss: others may have those
+ * partitions already.
+ */
+static void assign_again_where_due(struct kafka_input *input)
+{
+	for (int32_t i = 0; i < input->partition_room; i++) {
+		struct partition *p = input->partitions[i];
+
+		if (!p || !p->again || input->parting || input->leaving)
+			continue;
+		set_changing(input, true);
+		assign_again(input, p);
+		serve(input, input->group_queue);
+		set_changing(input, false);
+	}
+}
+
 /* ---- leaving ---- */
 
 /* An answer that is still due goes first: librdkafka would take it as one for all partitions. */
@@ -288,6 +332,7 @@ void kafka_group_serve(struct kafka_input *input)
 	serve(input, input->leaving_queue);
 	if (!input->closing)
 		look(input);
+	assign_again_where_due(input);
 	begin_closing(input);
 }
 

@@ -7,7 +7,8 @@
  * OFFSET_END fetches nothing that matters; seek bumps the partition's version at
  * once, so that the queue never returns a record from before it; forwarding that
  * was turned off by the application stays off; after auto.offset.reset=error the
- * fetcher is stopped for good and only a new assignment starts it.
+ * fetcher is stopped for good and only a new assignment starts it; any change of the
+ * assignment is taken for the answer to the rebalance event that is open.
  */
 #include "common/adapters/kafka_input.h"
 
@@ -171,7 +172,7 @@ static void drop_ahead(struct partition *p)
 void kafka_input_stop(struct partition *p)
 {
 	drop_ahead(p);
-	p->started = false;
+	p->started = p->again = false;
 	p->at_end = false;
 	p->next = -1;
 }
@@ -258,17 +259,10 @@ bool kafka_input_has_left(const struct kafka_input *input)
 
 /* ---- records ---- */
 
-/* The fetcher gave up, so a seek would be refused: take the partition out and in again. */
-static void assign_again(struct kafka_input *input, struct partition *p, int64_t offset)
+void kafka_input_assign_again(struct kafka_input *input, struct partition *p)
 {
-	rd_kafka_topic_partition_list_t *list = kafka_input_list(input, p->number, offset);
-
-	kafka_input_close_queue(p);
-	kafka_input_log_error(rd_kafka_incremental_unassign(input->client.rk, list), "unassign");
-	kafka_input_open_queue(input, p);
-	kafka_input_log_error(rd_kafka_incremental_assign(input->client.rk, list), "assign again");
-	rd_kafka_topic_partition_list_destroy(list);
-	p->broken = false;
+	p->again = true;
+	kafka_input_wake(input);
 }
 
 void kafka_input_start(struct kafka_input *input, int32_t number, int64_t offset)
@@ -281,8 +275,8 @@ void kafka_input_start(struct kafka_input *input, int32_t number, int64_t offset
 	kafka_input_stop(p);
 	p->floor = offset;
 	p->started = true;
-	if (p->broken) {
-		assign_again(input, p, offset);
+	if (p->broken) { /* a seek would be refused */
+		kafka_input_assign_again(input, p);
 		return;
 	}
 	list = kafka_input_list(input, number, offset);
@@ -320,7 +314,7 @@ static void come_back(struct kafka_input *input, struct partition *p)
 	drop_ahead(p);
 	p->at_end = false;
 	p->next = -1;
-	assign_again(input, p, p->floor);
+	kafka_input_assign_again(input, p);
 }
 
 /* The next record that may be handed out, or NULL; errors and ends on the way are dealt with. */
@@ -404,7 +398,7 @@ void kafka_input_take(struct kafka_input *input, int32_t number, int64_t until, 
 	size_t bytes = 0;
 
 	*out = (struct taken){ .next_offset = -1 };
-	if (!p || !p->started)
+	if (!p || !p->started || p->again)
 		return;
 	while (out->count < max && (record = peek(input, p, max - out->count))) {
 		/* A gap of control markers may lie before it. */

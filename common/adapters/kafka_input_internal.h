@@ -2,7 +2,7 @@
 /*
  * What kafka_input.c (records) and kafka_group.c (the group protocol) share. A
  * partition's members belong to the fold thread, but for `member`, which the
- * publisher's lane reads too: hence the lock.
+ * publisher's lane reads too, as it does `changing`: hence the lock.
  */
 #ifndef TALLY_ADAPTERS_KAFKA_INPUT_INTERNAL_H
 #define TALLY_ADAPTERS_KAFKA_INPUT_INTERNAL_H
@@ -29,6 +29,7 @@ struct partition {
 	uint64_t member; /* as which member of the group it was given to us; 0: none */
 	bool started;
 	bool broken; /* the fetcher gave up: only a new assignment starts it again */
+	bool again;  /* is to be assigned again, to be read from the floor on */
 	rd_kafka_queue_t *queue;
 	int64_t floor; /* nothing below is handed out: the start, then behind what was */
 	rd_kafka_message_t *ahead[FETCH_AHEAD]; /* out of the queue, not handed out */
@@ -46,10 +47,11 @@ struct kafka_input {
 	int wake_fd;
 	rd_kafka_queue_t *group_queue;   /* rebalances and errors */
 	rd_kafka_queue_t *leaving_queue; /* the same while leaving */
-	pthread_mutex_t lock;            /* of the array and of each partition's member */
+	pthread_mutex_t lock;            /* of the array, each partition's member and changing */
 	struct partition **partitions;   /* by number; NULL where never seen */
 	int32_t partition_room;
-	bool parting; /* a revoke is to be answered */
+	bool parting;  /* a revoke is to be answered */
+	bool changing; /* the assignment is being changed though no event asks for it */
 	bool leaving, closing;
 	uint64_t joined;   /* the member as which the latest assignment came */
 	int64_t looked_ms; /* when the membership was looked at last */
@@ -63,6 +65,8 @@ struct partition *kafka_input_find(const struct kafka_input *, int32_t number);
 struct partition *kafka_input_find_or_add(struct kafka_input *, int32_t number);
 /* Throws away what was fetched; nothing is handed out before the next start. */
 void kafka_input_stop(struct partition *);
+/* It is taken out of the assignment and in again, at its floor, as soon as that may be. */
+void kafka_input_assign_again(struct kafka_input *, struct partition *);
 /* A queue of its own, before the assignment, so that nothing ever comes to the group's queue. */
 void kafka_input_open_queue(struct kafka_input *, struct partition *);
 void kafka_input_close_queue(struct partition *);

@@ -494,12 +494,25 @@ static void test_killed_after_commit(void **state)
 
 /* ---- the group ---- */
 
+/* The partition is empty, and its reader comes to its end. */
+static void await_end(struct process *p, int32_t partition)
+{
+	struct taken taken = { .next_offset = -1 };
+
+	for (unsigned i = 0; i < 1000 && taken.next_offset == -1; i++) {
+		serve(5, true);
+		p->port.take(p->port.self, partition, NO_LIMIT, 10, 1000, &taken);
+		assert_int_equal(taken.count, 0);
+	}
+	assert_true(taken.at_end);
+	assert_int_equal(taken.next_offset, 0);
+}
+
 /* A revoke may be answered after more than the session's time, and the partition can come back. */
 static void test_slow_answer(void **state)
 {
 	struct process *p = &processes[0], *q = &processes[1];
 	struct happening *h;
-	struct taken taken;
 	int32_t moved;
 
 	(void)state;
@@ -524,15 +537,7 @@ static void test_slow_answer(void **state)
 	assert_true(kafka_broker_has_left(q->broker));
 	await_assigned(p, 1);
 	p->port.start(p->port.self, moved, 0);
-	for (unsigned i = 0; i < 1000; i++) {
-		p->port.take(p->port.self, moved, NO_LIMIT, 10, 1000, &taken);
-		p->port.give_back(p->port.self, &taken);
-		if (taken.next_offset == -1 && i < 999)
-			serve(5, true);
-	}
-	p->port.take(p->port.self, moved, NO_LIMIT, 10, 1000, &taken);
-	assert_true(taken.at_end && taken.next_offset == 0);
-	p->port.give_back(p->port.self, &taken);
+	await_end(p, moved);
 }
 
 /* Who does not poll loses its partitions, is told so, and may publish nothing for them. */
@@ -566,6 +571,74 @@ static void test_lost(void **state)
 	await_assigned(p, 1);
 	publish_surely(p, 2, "second");
 	expect_output("first second ");
+}
+
+/* Both are read from behind the log's end: only a new assignment starts them again. */
+static void get_stuck(struct process *p)
+{
+	for (int32_t i = 0; i < PARTITIONS; i++)
+		p->port.start(p->port.self, i, 1000);
+	for (int32_t i = 0; i < PARTITIONS; i++) {
+		struct happening *h = NULL;
+		struct taken taken;
+
+		for (unsigned tries = 0; tries < 6000 && !h; tries++) {
+			p->port.take(p->port.self, i, NO_LIMIT, 10, 1000, &taken);
+			assert_int_equal(taken.count, 0);
+			serve(0, true);
+			h = find(p, HAPPENED_TROUBLE);
+		}
+		assert_non_null(h);
+		assert_int_equal(h->partition, i);
+		happening_release(h);
+	}
+}
+
+static bool is_unread(const struct process *p)
+{
+	struct pollfd ready = { .fd = kafka_broker_fd(p->broker), .events = POLLIN };
+
+	return poll(&ready, 1, 0) == 1;
+}
+
+/* Reading anew what got stuck is no answer to a revoke, whether that was polled yet or not. */
+static void start_while_asked(bool unread)
+{
+	struct process *p = &processes[0], *q = &processes[1];
+	struct happening *asked;
+
+	process_open(p);
+	await_assigned(p, PARTITIONS);
+	get_stuck(p);
+	while (is_unread(p))
+		serve(0, true);
+	process_open(q);
+	for (unsigned i = 0; i < 6000 && !is_unread(p); i++) /* its revoke */
+		serve(0, false);
+	asked = unread ? NULL : await(p, HAPPENED_REVOKED, 30000);
+	for (int32_t i = 0; i < PARTITIONS; i++)
+		p->port.start(p->port.self, i, 0);
+	if (unread)
+		asked = await(p, HAPPENED_REVOKED, 30000);
+	serve(4000, true);
+	assert_null(find(q, HAPPENED_ASSIGNED));
+	p->port.unassign(p->port.self, asked->partition);
+	await_assigned(q, 1);
+	await_end(p, 1 - asked->partition);
+	assert_null(find(p, HAPPENED_LOST));
+	happening_release(asked);
+}
+
+static void test_start_while_asked(void **state)
+{
+	(void)state;
+	start_while_asked(false);
+}
+
+static void test_start_before_asked(void **state)
+{
+	(void)state;
+	start_while_asked(true);
 }
 
 /* Asked to give back one partition, it decides to leave: then all are asked for. */
@@ -733,6 +806,8 @@ int main(int count, char **arguments)
 		TEST(test_killed_after_commit),
 		TEST(test_slow_answer),
 		TEST(test_lost),
+		TEST(test_start_while_asked),
+		TEST(test_start_before_asked),
 		TEST(test_leave_while_asked),
 		cmocka_unit_test_setup_teardown(test_broker_killed, begin_own, end_own),
 	};
