@@ -147,6 +147,9 @@ main() {
 	fi
 	if [ ${#real[@]} -gt 0 ]; then
 		build release "${real[@]}"
+		# One for all of these levels, so that what passed can be repeated, too.
+		export TALLY_SEED=${TALLY_SEED:-$((RANDOM << 15 | RANDOM))}
+		echo "== TALLY_SEED=$TALLY_SEED"
 		[ -z "$shared" ] || start_real
 		run_levels release "$WAITING" "${real[@]}"
 	fi

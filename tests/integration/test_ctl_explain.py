@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import subprocess
 import time
 from collections import Counter
@@ -72,13 +71,15 @@ def history(work: ladders.Ladder, order_id: str) -> list[dict]:
 
 
 def places(place: Place) -> dict[tuple[str, str], str]:
-    """Where each event id of an order stands first."""
+    """Where each event id of an order stands first, in a record that is whole."""
     found: dict[tuple[str, str], str] = {}
     for record in kafka.read(place.brokers, place.topic("orders")):
-        event_id = re.search(rb'"id": ?"([^"]+)"', record.value or b"")
-        if event_id:
-            where = f"{place.topic('orders')}/{record.partition}/{record.offset}"
-            found.setdefault((record.key, event_id.group(1).decode()), where)
+        try:
+            event_id = json.loads(record.value or b"")["id"]
+        except (ValueError, TypeError, KeyError):
+            continue
+        where = f"{place.topic('orders')}/{record.partition}/{record.offset}"
+        found.setdefault((record.key, event_id), where)
     return found
 
 
