@@ -68,7 +68,7 @@ sim-build: setup
 
 exact: ## the ladder job at 1,000,000 events through kills, comings and goings, an emptied Redis
 	@TALLY_LADDER_EVENTS=$${TALLY_LADDER_EVENTS:-1000000} \
-		TALLY_LADDER_RATE=$${TALLY_LADDER_RATE:-12000} \
+		TALLY_LADDER_RATE=$${TALLY_LADDER_RATE:-12000} TALLY_TEST_JOBS=1 \
 		TALLY_TEST_FILTER='integration/(kill|ladder_three|redis_emptied)' tests/run.sh integration
 
 image: setup ## build deploy/Dockerfile's images in Debian roots and run them (root, debootstrap)

@@ -9,7 +9,8 @@
 #        the others on what ships (preset release).
 # environment: TALLY_SEED (a fixed seed for all seeded tests), TALLY_SIM_SECONDS (of each simulated
 #        application), TALLY_FUZZ_SECONDS (of each fuzz target), TALLY_TEST_KEEP=1 (keep the scratch
-#        folder), TALLY_TEST_FILTER (only tests whose name matches; a regular expression), FAULTS
+#        folder), TALLY_TEST_FILTER (only tests whose name matches; a regular expression),
+#        TALLY_TEST_JOBS (tests of real parts at a time, which wait most of their time: 4), FAULTS
 #        (what of the fault matrix is tried: tests/faults/test_faults.py)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +18,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/local/lib.sh
 
 readonly DEV_LEVELS='unit schemas cases sim fuzz tidy'
-readonly WAITING=4 # tests at a time of those that wait for servers most of their time
 passed=0
 failed=0
 skipped=0
@@ -151,7 +151,7 @@ main() {
 		export TALLY_SEED=${TALLY_SEED:-$((RANDOM << 15 | RANDOM))}
 		echo "== TALLY_SEED=$TALLY_SEED"
 		[ -z "$shared" ] || start_real
-		run_levels release "$WAITING" "${real[@]}"
+		run_levels release "${TALLY_TEST_JOBS:-4}" "${real[@]}"
 	fi
 	[ $((passed + failed)) -gt 0 ] || die "no test was found"
 	[ $failed = 0 ]
