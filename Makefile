@@ -7,7 +7,7 @@ SIM = build/dev/tests/sim/sim_sim
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build up demo down test image exact faults fuzz bench fmt tidy docs clean
-.PHONY: sim sim-long sim-build strain soak valgrind
+.PHONY: sim sim-long sim-build strain soak valgrind tsan
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -48,6 +48,9 @@ valgrind: setup ## memcheck of workers and dashboard on a small stream (needs va
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release -j $(JOBS) >/dev/null
 	@tests/faults/memcheck.py
+
+tsan: ## real broker, Redis and workers on small streams under the thread sanitizer
+	@tests/run.sh threads
 
 sim: ## the simulation; SEED=n replays one run with its trace (APP=orders, FAULT=zombie CALL=7)
 ifdef SEED

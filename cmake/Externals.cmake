@@ -10,6 +10,16 @@ else()
   set(_tally_cache "$ENV{HOME}/.cache/tallyworks")
 endif()
 set(TALLY_PREFIX "${_tally_cache}/prefix" CACHE PATH "where make setup put what it built")
+# The thread sanitizer needs Kafka's and Redis' clients built for it.
+set(TALLY_CLIENTS "${TALLY_PREFIX}")
+if(TALLY_SANITIZE MATCHES "thread")
+  set(TALLY_CLIENTS "${_tally_cache}/tsan")
+  foreach(client librdkafka libhiredis)
+    if(NOT EXISTS "${TALLY_CLIENTS}/lib/${client}.a")
+      message(FATAL_ERROR "no ${client} for the thread sanitizer. Run: deploy/setup/setup.sh tsan")
+    endif()
+  endforeach()
+endif()
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -30,7 +40,7 @@ endfunction()
 
 # The modules that librdkafka's static archive was built against.
 function(tally_external_rdkafka)
-  set(archive "${TALLY_PREFIX}/lib/librdkafka.a")
+  set(archive "${TALLY_CLIENTS}/lib/librdkafka.a")
   if(NOT EXISTS "${archive}")
     tally_external(rdkafka "rdkafka>=2.14.2")
     foreach(bad 2.5.0 2.10.0)
@@ -45,7 +55,7 @@ function(tally_external_rdkafka)
   add_library(tally_rdkafka STATIC IMPORTED GLOBAL)
   set_target_properties(tally_rdkafka PROPERTIES
     IMPORTED_LOCATION "${archive}"
-    INTERFACE_INCLUDE_DIRECTORIES "${TALLY_PREFIX}/include"
+    INTERFACE_INCLUDE_DIRECTORIES "${TALLY_CLIENTS}/include"
     INTERFACE_COMPILE_DEFINITIONS LIBRDKAFKA_STATICLIB
     INTERFACE_LINK_LIBRARIES
       "OpenSSL::SSL;OpenSSL::Crypto;ZLIB::ZLIB;tally::lz4;tally::zstd;Threads::Threads;m;rt;dl")
@@ -53,15 +63,15 @@ function(tally_external_rdkafka)
 endfunction()
 
 function(tally_external_hiredis)
-  if(NOT EXISTS "${TALLY_PREFIX}/lib/libhiredis.a")
+  if(NOT EXISTS "${TALLY_CLIENTS}/lib/libhiredis.a")
     tally_external(hiredis "hiredis>=1.2.0" "hiredis_ssl>=1.2.0")
     return()
   endif()
   add_library(tally_hiredis STATIC IMPORTED GLOBAL)
   set_target_properties(tally_hiredis PROPERTIES
-    IMPORTED_LOCATION "${TALLY_PREFIX}/lib/libhiredis_ssl.a"
-    INTERFACE_INCLUDE_DIRECTORIES "${TALLY_PREFIX}/include"
-    INTERFACE_LINK_LIBRARIES "${TALLY_PREFIX}/lib/libhiredis.a;OpenSSL::SSL;OpenSSL::Crypto")
+    IMPORTED_LOCATION "${TALLY_CLIENTS}/lib/libhiredis_ssl.a"
+    INTERFACE_INCLUDE_DIRECTORIES "${TALLY_CLIENTS}/include"
+    INTERFACE_LINK_LIBRARIES "${TALLY_CLIENTS}/lib/libhiredis.a;OpenSSL::SSL;OpenSSL::Crypto")
   add_library(tally::hiredis ALIAS tally_hiredis)
 endfunction()
 

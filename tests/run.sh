@@ -5,8 +5,9 @@
 # "N passed, N failed" over all levels; the exit status is 1 when one failed or nothing ran.
 #
 # usage: tests/run.sh [level...]   default: unit schemas cases sim fuzz tidy conformance integration
-#        further: faults. unit, cases, sim, fuzz and tidy run under the sanitizers (preset dev),
-#        the others on what ships (preset release).
+#        further: faults; threads, what is real under the thread sanitizer (preset tsan). unit,
+#        cases, sim, fuzz and tidy run under the other sanitizers (preset dev), the others on what
+#        ships (preset release).
 # environment: TALLY_SEED (a fixed seed for all seeded tests), TALLY_SIM_SECONDS (of each simulated
 #        application), TALLY_FUZZ_SECONDS (of each fuzz target), TALLY_TEST_KEEP=1 (keep the scratch
 #        folder), TALLY_TEST_FILTER (only tests whose name matches; a regular expression),
@@ -18,6 +19,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/local/lib.sh
 
 readonly DEV_LEVELS='unit schemas cases sim fuzz tidy'
+# Of level threads: processes that come and go, an emptied Redis, all that HTTP answers.
+readonly THREADS='^conformance/[a-z]+_|/(ladder_three|redis_emptied|dashboard|prometheus)$'
 passed=0
 failed=0
 skipped=0
@@ -89,6 +92,27 @@ run_levels() {
 	count "$report" || [ $status = 0 ] || return $status
 }
 
+# run_threads: what real threads do, seen by the thread sanitizer. Any report is a failure, also
+# that of a process whose exit status no test looks at.
+run_threads() {
+	local said=$scratch/tsan found
+	mkdir -p "$said"
+	export TSAN_OPTIONS="log_path=$said/report"
+	TSAN_OPTIONS+=:halt_on_error=0:exitcode=66:second_deadlock_stack=1:history_size=4
+	export TALLY_LADDER_EVENTS=${TALLY_LADDER_EVENTS:-12000}
+	export TALLY_LADDER_RATE=${TALLY_LADDER_RATE:-1000}
+	TALLY_TEST_FILTER=${TALLY_TEST_FILTER:-$THREADS} \
+		run_levels tsan "$(nproc)" conformance integration
+	found=$(cat "$said"/report.* 2>/dev/null | grep -c '^WARNING: ThreadSanitizer' || true)
+	echo "$found reports of the thread sanitizer"
+	if [ "$found" = 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		cat "$said"/report.*
+	fi
+}
+
 # count REPORT: from the head of ctest's report, <testsuite tests= failures= disabled= skipped=>.
 count() {
 	[ -e "$1" ] || return 1
@@ -127,13 +151,14 @@ start_real() {
 }
 
 main() {
-	local level dev=() real=() shared=
+	local level dev=() real=() shared='' threads=''
 	[ $# -gt 0 ] || set -- unit schemas cases sim fuzz tidy conformance integration
 	for level in "$@"; do
 		case $level in
 		unit | schemas | cases | sim | fuzz | tidy) dev+=("$level") ;;
 		conformance | integration) real+=("$level") shared=1 ;;
 		faults) real+=("$level") ;; # breaks servers of its own
+		threads) threads=1 shared=1 ;;
 		*) die "no such level: $level" ;;
 		esac
 	done
@@ -145,14 +170,19 @@ main() {
 		build dev "${dev[@]}"
 		run_levels dev "$(nproc)" "${dev[@]}"
 	fi
+	if [ -n "$threads" ]; then
+		deploy/setup/setup.sh tsan
+		build tsan conformance
+	fi
+	if [ ${#real[@]} -gt 0 ]; then build release "${real[@]}"; fi
+	# One for all levels of real parts, so that what passed can be repeated, too.
+	export TALLY_SEED=${TALLY_SEED:-$((RANDOM << 15 | RANDOM))}
+	echo "== TALLY_SEED=$TALLY_SEED"
+	[ -z "$shared" ] || start_real
 	if [ ${#real[@]} -gt 0 ]; then
-		build release "${real[@]}"
-		# One for all of these levels, so that what passed can be repeated, too.
-		export TALLY_SEED=${TALLY_SEED:-$((RANDOM << 15 | RANDOM))}
-		echo "== TALLY_SEED=$TALLY_SEED"
-		[ -z "$shared" ] || start_real
 		run_levels release "${TALLY_TEST_JOBS:-4}" "${real[@]}"
 	fi
+	[ -z "$threads" ] || run_threads
 	[ $((passed + failed)) -gt 0 ] || die "no test was found"
 	[ $failed = 0 ]
 }

@@ -5,6 +5,7 @@
 # is not installed goes into a cache folder outside the build tree, so a second run takes a second:
 #   ${TALLY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tallyworks}/
 #     prefix/{include,lib,lib/pkgconfig}   static libraries for the build
+#     tsan/{include,lib}                   two of them for preset tsan
 #     kafka/lib                            the broker's jars
 #     prometheus/                          prometheus and promtool, for tests of deploy/
 #     asyncapi/                            AsyncAPI's own parser, for a test of schemas/
@@ -17,13 +18,15 @@
 # usage: setup.sh [part...]     parts: packages kafka rdkafka hiredis yyjson prometheus asyncapi
 #                               (default: these all),
 #                               compile (of packages, what compiling needs and no more),
-#                               fuzz (clang with libFuzzer), lint (shellcheck)
+#                               fuzz (clang with libFuzzer), lint (shellcheck),
+#                               tsan (librdkafka and hiredis for the thread sanitizer)
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly HERE
 readonly CACHE=${TALLY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tallyworks}
 readonly PREFIX=$CACHE/prefix
+readonly TSAN_PREFIX=$CACHE/tsan
 
 readonly KAFKA_VERSION=4.1.0
 readonly RDKAFKA_MIN=2.14.2      # older ones lose or repeat transactional output in known cases
@@ -281,6 +284,34 @@ rdkafka_fit() { # VERSION
 	done
 }
 
+# fetch_rdkafka PART DIR: unpacks the sources into DIR/src and prints their version.
+fetch_rdkafka() {
+	local version
+	# shellcheck disable=SC2086 # a list of words
+	version=$(fetch_source "$1" librdkafka "$2" $RDKAFKA_SUITES) ||
+		die "$1" "no source package in $RDKAFKA_SUITES by way of this machine's apt sources"
+	rdkafka_fit "$version" ||
+		die "$1" "the archive has $version; needed is $RDKAFKA_MIN or later, not $RDKAFKA_BAD"
+	# 2.14.2 asks for curl's header even when curl is off (#ifdef of a macro that is 0).
+	sed -i 's/^#ifdef WITH_OAUTHBEARER_OIDC/#if WITH_OAUTHBEARER_OIDC/' "$2/src/src/rdkafka_conf.c"
+	echo "$version"
+}
+
+# build_rdkafka PART DIR PREFIX OPTION...: from DIR/src, which is removed.
+build_rdkafka() {
+	local part=$1 dir=$2 prefix=$3
+	shift 3
+	# Cyrus SASL off: it would only add Kerberos. SCRAM needs OpenSSL alone, PLAIN nothing.
+	logged "$part" cmake -S "$dir/src" -B "$dir/build" -G Ninja \
+		-DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
+		-DCMAKE_POSITION_INDEPENDENT_CODE=ON -DRDKAFKA_BUILD_STATIC=ON \
+		-DRDKAFKA_BUILD_EXAMPLES=OFF -DRDKAFKA_BUILD_TESTS=OFF -DWITH_CURL=OFF -DWITH_SSL=ON \
+		-DWITH_SASL=OFF -DWITH_SASL_SCRAM=ON -DWITH_SASL_OAUTHBEARER=ON \
+		-DWITH_ZLIB=ON -DWITH_ZSTD=ON -DENABLE_LZ4_EXT=ON "$@" || die "$part" "cmake"
+	logged "$part" cmake --build "$dir/build" --target install || die "$part" "the build"
+	rm -rf "$dir"
+}
+
 part_rdkafka() {
 	local have version dir=$CACHE/build/librdkafka
 	have=$(built_version rdkafka)
@@ -294,25 +325,30 @@ part_rdkafka() {
 		return 0
 	fi
 	say rdkafka "building from Debian's source package (about a minute)"
-	# shellcheck disable=SC2086 # a list of words
-	version=$(fetch_source rdkafka librdkafka "$dir" $RDKAFKA_SUITES) ||
-		die rdkafka "no source package in $RDKAFKA_SUITES by way of this machine's apt sources"
-	rdkafka_fit "$version" ||
-		die rdkafka "the archive has $version; needed is $RDKAFKA_MIN or later, not $RDKAFKA_BAD"
-	# 2.14.2 asks for curl's header even when curl is off (#ifdef of a macro that is 0).
-	sed -i 's/^#ifdef WITH_OAUTHBEARER_OIDC/#if WITH_OAUTHBEARER_OIDC/' \
-		"$dir/src/src/rdkafka_conf.c"
-	# Cyrus SASL off: it would only add Kerberos. SCRAM needs OpenSSL alone, PLAIN nothing.
-	logged rdkafka cmake -S "$dir/src" -B "$dir/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-		-DCMAKE_INSTALL_PREFIX="$PREFIX" -DCMAKE_INSTALL_LIBDIR=lib \
-		-DCMAKE_POSITION_INDEPENDENT_CODE=ON -DRDKAFKA_BUILD_STATIC=ON \
-		-DRDKAFKA_BUILD_EXAMPLES=OFF -DRDKAFKA_BUILD_TESTS=OFF -DWITH_CURL=OFF -DWITH_SSL=ON \
-		-DWITH_SASL=OFF -DWITH_SASL_SCRAM=ON -DWITH_SASL_OAUTHBEARER=ON \
-		-DWITH_ZLIB=ON -DWITH_ZSTD=ON -DENABLE_LZ4_EXT=ON || die rdkafka "cmake"
-	logged rdkafka cmake --build "$dir/build" --target install || die rdkafka "the build"
-	rm -rf "$dir"
+	version=$(fetch_rdkafka rdkafka "$dir") || exit 1
+	build_rdkafka rdkafka "$dir" "$PREFIX" -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	stamp "rdkafka-$version"
 	say rdkafka "ok ($version, static, built)"
+}
+
+fetch_hiredis() { # as fetch_rdkafka
+	local version
+	# shellcheck disable=SC2086 # a list of words
+	version=$(fetch_source "$1" hiredis "$2" $STABLE_SUITES) ||
+		die "$1" "no source package in $STABLE_SUITES by way of this machine's apt sources"
+	at_least "$version" "$HIREDIS_MIN" ||
+		die "$1" "the archive has $version, needed is $HIREDIS_MIN"
+	echo "$version"
+}
+
+build_hiredis() { # as build_rdkafka; options are variables of make
+	local part=$1 dir=$2 prefix=$3
+	shift 3
+	logged "$part" make -C "$dir/src" -j"$(nproc)" USE_SSL=1 PREFIX="$prefix" "$@" install ||
+		die "$part" "the build"
+	# Static only: the binaries of the build tree then need no library path.
+	rm -f "$prefix"/lib/libhiredis*.so*
+	rm -rf "$dir"
 }
 
 part_hiredis() {
@@ -327,18 +363,39 @@ part_hiredis() {
 		return 0
 	fi
 	say hiredis "building from Debian's source package (a few seconds)"
-	# shellcheck disable=SC2086 # a list of words
-	version=$(fetch_source hiredis hiredis "$dir" $STABLE_SUITES) ||
-		die hiredis "no source package in $STABLE_SUITES by way of this machine's apt sources"
-	at_least "$version" "$HIREDIS_MIN" ||
-		die hiredis "the archive has $version, needed is $HIREDIS_MIN"
-	logged hiredis make -C "$dir/src" -j"$(nproc)" USE_SSL=1 OPTIMIZATION=-O2 DEBUG_FLAGS=-g \
-		PREFIX="$PREFIX" install || die hiredis "the build"
-	# Static only: the binaries of the build tree then need no library path.
-	rm -f "$PREFIX"/lib/libhiredis*.so*
-	rm -rf "$dir"
+	version=$(fetch_hiredis hiredis "$dir") || exit 1
+	build_hiredis hiredis "$dir" "$PREFIX" OPTIMIZATION=-O2 DEBUG_FLAGS=-g
 	stamp "hiredis-$version"
 	say hiredis "ok ($version, static, built)"
+}
+
+# The clients of Kafka and Redis once more, for preset tsan. The thread sanitizer must see what they
+# do to memory, and it sees only threads that pthread_create() makes: glibc's C11 threads, which
+# librdkafka takes where it finds them, crash it. So its build is made not to look for them.
+part_tsan() {
+	local dir=$CACHE/build/tsan have version
+	local flags='-fsanitize=thread -g -O1 -fno-omit-frame-pointer'
+	# Without them rd_atomic32_set() is a plain store. Its configure finds out, its cmake does not.
+	local atomics='-DHAVE_ATOMICS_32_ATOMIC=1 -DHAVE_ATOMICS_64_ATOMIC=1'
+	have=$(built_version tsan-rdkafka)
+	if [ -z "$have" ] || ! rdkafka_fit "$have"; then
+		say tsan "building librdkafka for the thread sanitizer (about a minute)"
+		version=$(fetch_rdkafka tsan "$dir/rdkafka") || exit 1
+		sed -i 's/^    WITH_C11THREADS$/    C11THREADS_NOT_WANTED/' \
+			"$dir/rdkafka/src/packaging/cmake/try_compile/rdkafka_setup.cmake"
+		build_rdkafka tsan "$dir/rdkafka" "$TSAN_PREFIX" -DCMAKE_BUILD_TYPE=None \
+			-DCMAKE_C_FLAGS="$flags $atomics" -DCMAKE_CXX_FLAGS="$flags"
+		[ "$(nm "$TSAN_PREFIX/lib/librdkafka.a" 2>/dev/null | grep -c ' T thrd_create$')" = 1 ] ||
+			die tsan "librdkafka has taken C11 threads"
+		stamp "tsan-rdkafka-$version"
+		have=$version
+	fi
+	if [ -z "$(built_version tsan-hiredis)" ]; then
+		version=$(fetch_hiredis tsan "$dir/hiredis") || exit 1
+		build_hiredis tsan "$dir/hiredis" "$TSAN_PREFIX" OPTIMIZATION=-O1 DEBUG_FLAGS="$flags"
+		stamp "tsan-hiredis-$version"
+	fi
+	say tsan "ok (librdkafka $have, hiredis $(built_version tsan-hiredis), thread sanitizer)"
 }
 
 part_yyjson() {
@@ -460,7 +517,7 @@ main() {
 	for part in "${parts[@]}"; do
 		case $part in
 		packages | compile | kafka | rdkafka | hiredis | yyjson | prometheus | asyncapi | \
-			fuzz | lint)
+			fuzz | lint | tsan)
 			: >"$CACHE/log/$part.log"
 			"part_$part"
 			;;

@@ -620,7 +620,7 @@ static void start_while_asked(bool unread)
 		p->port.start(p->port.self, i, 0);
 	if (unread)
 		asked = await(p, HAPPENED_REVOKED, 30000);
-	serve(4000, true);
+	serve(2500, true);
 	assert_null(find(q, HAPPENED_ASSIGNED));
 	p->port.unassign(p->port.self, asked->partition);
 	await_assigned(q, 1);
