@@ -175,9 +175,11 @@ main() {
 		build tsan conformance
 	fi
 	if [ ${#real[@]} -gt 0 ]; then build release "${real[@]}"; fi
-	# One for all levels of real parts, so that what passed can be repeated, too.
-	export TALLY_SEED=${TALLY_SEED:-$((RANDOM << 15 | RANDOM))}
-	echo "== TALLY_SEED=$TALLY_SEED"
+	if [ ${#real[@]} -gt 0 ] || [ -n "$threads" ]; then
+		# One for all levels of real parts, so that what passed can be repeated, too.
+		export TALLY_SEED=${TALLY_SEED:-$((RANDOM << 15 | RANDOM))}
+		echo "== TALLY_SEED=$TALLY_SEED"
+	fi
 	[ -z "$shared" ] || start_real
 	if [ ${#real[@]} -gt 0 ]; then
 		run_levels release "${TALLY_TEST_JOBS:-4}" "${real[@]}"
