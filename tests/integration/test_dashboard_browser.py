@@ -85,6 +85,10 @@ while (walk.nextNode()) {
 }
 return [...wrong, ...pale];
 """
+HERE = """
+const { left, right } = document.querySelector("nav [aria-current]").getBoundingClientRect();
+return left >= 0 && right <= innerWidth;
+"""
 # Everything that answers to a click, in the order of the page.
 ACTIVE = """
 return [...document.querySelectorAll("a[href], button, input, select, summary")].filter((one) =>
@@ -367,6 +371,12 @@ def must_show_the_shards(reader: Reader) -> None:
                         "In Redis 0/s", "Waiting 0", "127.0.0.1",
                         "orders: times of the last minute, processes: 1", "Flush to Redis")
     reader.look("operation")
+    reader.phone()
+    reader.browser.open("about:blank")
+    reader.browser.open(reader.base + "#/shards")
+    reader.browser.sees("Flush to Redis")
+    must(reader.browser.run(HERE), "the view's own link is beside the phone's screen")
+    reader.desk()
 
 
 def must_speak_chinese(reader: Reader) -> None:

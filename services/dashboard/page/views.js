@@ -418,7 +418,8 @@ const stateOf = (row, asked) => (asked && row.member === null ? "nobody" : row.s
 
 export async function shards() {
 	const answer = await ask("shards"), asked = Boolean(answer.kafka?.fresh);
-	const columns = [
+	// Internal topics have no latest event.
+	const columns = ({ shards: rows }) => [
 		{ head: word("shard"), cell: (row) => String(row.partition) },
 		{ head: word("state"), time: true, cell: (row) => node("span", { class: ["owned", "released"]
 			.includes(stateOf(row, asked)) ? null : "warn" }, word(stateOf(row, asked))) },
@@ -429,7 +430,8 @@ export async function shards() {
 			(row.output_cursor === null ? "\u2013" : f.count(row.output_cursor)) } : null,
 		{ head: word("lastRecord"), time: true, cell: (row) => (row.time ? f.age(row.time)
 			: "\u2013") },
-		{ head: word("lastEvent"), time: true, cell: (row) => f.instant(row.watermark) },
+		rows.some((row) => row.watermark) ? { head: word("lastEvent"), time: true,
+			cell: (row) => f.instant(row.watermark) } : null,
 		asked ? { head: word("host"), time: true, cell: (row) => row.host ?? "\u2013" } : null,
 		{ head: word("owner"), time: true, cell: (row) => row.owner ?? "\u2013" }].filter(Boolean);
 	return [title(word("shards")),
@@ -441,7 +443,7 @@ export async function shards() {
 			word("notAnswered", answer.asked.addresses - answer.asked.answered,
 				answer.asked.addresses)) : null,
 		answer.workers.map((worker) => [node("h2", {}, `${worker.worker} (${worker.topic})`),
-			...(asked ? facts(worker) : []), table(worker.worker, columns, worker.shards),
+			...(asked ? facts(worker) : []), table(worker.worker, columns(worker), worker.shards),
 			times(worker)]),
 		asof(answer)].flat(2);
 }
