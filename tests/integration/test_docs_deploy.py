@@ -94,14 +94,17 @@ def must_be_addresses(text: str, wanted: list[str]) -> None:
 
 
 def check_asked(services: dict[str, Any]) -> None:
-    """By the service's name, which is its host, at the port that the image listens on."""
+    """By the service's name, which is its host, at the port that the image listens on.
+
+    A worker that came by docs/ADD-A-WORKER.md is asked when its makers say so.
+    """
     text = (ROOT / "deploy/Dockerfile").read_text()
     port = re.findall(r"^ENV TALLY_HTTP_ADDRESS=0\.0\.0\.0:(\d+)$", text, re.M)[0]
-    for name in worker_names():
+    for name in WORKERS:
         must("TALLY_HTTP_ADDRESS" not in services[name]["environment"] and
              services[name]["ports"][0].endswith(f":{port}"), f"{name} listens elsewhere")
     must_be_addresses(services["dashboard"]["environment"]["TALLY_DASHBOARD_WORKERS"],
-                      [f"{name}:{port}" for name in worker_names()])
+                      [f"{name}:{port}" for name in WORKERS])
 
 
 def check_compose(compose: dict[str, Any]) -> None:
@@ -177,7 +180,7 @@ def check_units_asked() -> None:
          "the workers' unit says where they listen")
     ports = dict(re.findall(r"^- (\w+): (\d+)$", (ROOT / "docs/METRICS.md").read_text(), re.M))
     must_be_addresses(re.findall(r"^Environment=TALLY_DASHBOARD_WORKERS=(.*)$", unit, re.M)[0],
-                      [f"127.0.0.1:{ports[name]}" for name in worker_names()])
+                      [f"127.0.0.1:{ports[name]}" for name in WORKERS])
 
 
 def check_units() -> None:
