@@ -99,10 +99,10 @@ run_threads() {
 	mkdir -p "$said"
 	export TSAN_OPTIONS="log_path=$said/report"
 	TSAN_OPTIONS+=:halt_on_error=0:exitcode=66:second_deadlock_stack=1:history_size=4
-	export TALLY_LADDER_EVENTS=${TALLY_LADDER_EVENTS:-12000}
-	export TALLY_LADDER_RATE=${TALLY_LADDER_RATE:-1000}
-	TALLY_TEST_FILTER=${TALLY_TEST_FILTER:-$THREADS} \
-		run_levels tsan "$(nproc)" conformance integration
+	export TALLY_TEST_PATIENCE=${TALLY_TEST_PATIENCE:-5}
+	export TALLY_LADDER_EVENTS=${TALLY_LADDER_EVENTS:-6000}
+	export TALLY_LADDER_RATE=${TALLY_LADDER_RATE:-600}
+	TALLY_TEST_FILTER=${TALLY_TEST_FILTER:-$THREADS} run_levels tsan 1 conformance integration
 	found=$(cat "$said"/report.* 2>/dev/null | grep -c '^WARNING: ThreadSanitizer' || true)
 	echo "$found reports of the thread sanitizer"
 	if [ "$found" = 0 ]; then

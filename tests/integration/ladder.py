@@ -20,7 +20,8 @@ from work import Ladder  # noqa: E402
 # `make exact` asks for more events than a test has by itself.
 EVENTS_ASKED = int(os.environ.get("TALLY_LADDER_EVENTS", "0"))
 RATE_ASKED = int(os.environ.get("TALLY_LADDER_RATE", "0"))
-SETTLE_S = 120.0 + EVENTS_ASKED / 5000
+PATIENCE = float(os.environ.get("TALLY_TEST_PATIENCE", "1"))  # a sanitizer makes all slower
+SETTLE_S = (120.0 + EVENTS_ASKED / 5000) * PATIENCE
 STEADY = 0.8  # of a stream: sent at its rate; the rest at the end
 STEP_S = 0.005
 # Dead members and their transactions are given up soon, so that crashes cost seconds.
