@@ -284,6 +284,11 @@ rdkafka_fit() { # VERSION
 	done
 }
 
+# Its configure finds this out, its cmake does not. Without it rd_atomic32_set() is a plain store
+# that returns the new value for the old one, and rd_kafka_rebootstrap() does nothing: brokers that
+# all have got other addresses are never found again.
+readonly RDKAFKA_FLAGS='-DHAVE_ATOMICS_32_ATOMIC=1 -DHAVE_ATOMICS_64_ATOMIC=1'
+
 # fetch_rdkafka PART DIR: unpacks the sources into DIR/src and prints their version.
 fetch_rdkafka() {
 	local version
@@ -314,7 +319,7 @@ build_rdkafka() {
 
 part_rdkafka() {
 	local have version dir=$CACHE/build/librdkafka
-	have=$(built_version rdkafka)
+	have=$(built_version librdkafka)
 	if [ -n "$have" ] && rdkafka_fit "$have"; then
 		say rdkafka "ok ($have, static)"
 		return 0
@@ -326,8 +331,9 @@ part_rdkafka() {
 	fi
 	say rdkafka "building from Debian's source package (about a minute)"
 	version=$(fetch_rdkafka rdkafka "$dir") || exit 1
-	build_rdkafka rdkafka "$dir" "$PREFIX" -DCMAKE_BUILD_TYPE=RelWithDebInfo
-	stamp "rdkafka-$version"
+	build_rdkafka rdkafka "$dir" "$PREFIX" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DCMAKE_C_FLAGS="$RDKAFKA_FLAGS"
+	stamp "librdkafka-$version"
 	say rdkafka "ok ($version, static, built)"
 }
 
@@ -375,8 +381,6 @@ part_hiredis() {
 part_tsan() {
 	local dir=$CACHE/build/tsan have version
 	local flags='-fsanitize=thread -g -O1 -fno-omit-frame-pointer'
-	# Without them rd_atomic32_set() is a plain store. Its configure finds out, its cmake does not.
-	local atomics='-DHAVE_ATOMICS_32_ATOMIC=1 -DHAVE_ATOMICS_64_ATOMIC=1'
 	have=$(built_version tsan-rdkafka)
 	if [ -z "$have" ] || ! rdkafka_fit "$have"; then
 		say tsan "building librdkafka for the thread sanitizer (about a minute)"
@@ -384,7 +388,7 @@ part_tsan() {
 		sed -i 's/^    WITH_C11THREADS$/    C11THREADS_NOT_WANTED/' \
 			"$dir/rdkafka/src/packaging/cmake/try_compile/rdkafka_setup.cmake"
 		build_rdkafka tsan "$dir/rdkafka" "$TSAN_PREFIX" -DCMAKE_BUILD_TYPE=None \
-			-DCMAKE_C_FLAGS="$flags $atomics" -DCMAKE_CXX_FLAGS="$flags"
+			-DCMAKE_C_FLAGS="$flags $RDKAFKA_FLAGS" -DCMAKE_CXX_FLAGS="$flags"
 		[ "$(nm "$TSAN_PREFIX/lib/librdkafka.a" 2>/dev/null | grep -c ' T thrd_create$')" = 1 ] ||
 			die tsan "librdkafka has taken C11 threads"
 		stamp "tsan-rdkafka-$version"
