@@ -587,6 +587,7 @@ static struct rc read_all(rd_kafka_topic_t *topic, int32_t partition, int64_t un
 			rc = rc_fail(RC_UNAVAILABLE, "%s: %s", rd_kafka_topic_name(topic),
 			             rd_kafka_message_errstr(record));
 		} else if (record->offset >= until) {
+			*next = until;
 			at_end = true;
 		} else {
 			arena_clear(&memory);
@@ -629,4 +630,25 @@ struct rc kafka_cluster_read_span(struct kafka_cluster *cluster, const char *top
 	}
 	rd_kafka_topic_destroy(handle);
 	return rc;
+}
+
+struct rc kafka_cluster_read_through(struct kafka_cluster *cluster, const char *topic,
+                                     int32_t partition, struct log_span span, int64_t open_ms,
+                                     record_fn *each, void *self)
+{
+	int64_t until_ms = system_now_ms() + open_ms;
+
+	while (span.start < span.end) {
+		TRY(kafka_cluster_read_span(cluster, topic, partition, span, each, self,
+		                            &span.start));
+		if (span.start >= span.end)
+			break;
+		if (system_now_ms() >= until_ms)
+			return rc_fail(RC_TRY_AGAIN,
+			               "%s/%" PRId32 ": a transaction that began at %" PRId64
+			               " or later is open and hides what was committed behind it",
+			               topic, partition, span.start);
+		usleep(PAUSE_US);
+	}
+	return OK;
 }

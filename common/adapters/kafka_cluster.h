@@ -85,8 +85,14 @@ typedef void record_fn(void *self, const struct message *);
  * from later. */
 struct rc kafka_cluster_read(struct kafka_cluster *, const char *topic, int32_t partition,
                              int64_t from, record_fn *each, void *self, int64_t *next);
-/* The same, only those below the offset `until`. */
+/* The same, only those below the span's end. *next is below that where a transaction that began
+ * before it is open: what was committed behind its beginning, by anybody, cannot be seen yet. */
 struct rc kafka_cluster_read_span(struct kafka_cluster *, const char *topic, int32_t partition,
                                   struct log_span, record_fn *each, void *self, int64_t *next);
+/* All of the span, also what an open transaction hides, which is waited for. RC_TRY_AGAIN: it was
+ * still open after open_ms, so long as brokers may leave one. */
+struct rc kafka_cluster_read_through(struct kafka_cluster *, const char *topic, int32_t partition,
+                                     struct log_span, int64_t open_ms, record_fn *each,
+                                     void *self);
 
 #endif

@@ -204,17 +204,21 @@ static struct rc read_partition(struct dlq *dlq, int32_t number, const struct dl
 	struct reading reading = {
 		.dlq = dlq, .filter = filter, .partition = partition, .number = number
 	};
-	int64_t from = partition->span.start;
+	struct log_span span = partition->span;
 	struct rc rc;
 
-	if (from_cursor && partition->cursor > from)
-		from = partition->cursor;
-	partition->end = from;
-	if (from >= partition->span.end)
+	if (from_cursor && partition->cursor > span.start)
+		span.start = partition->cursor;
+	partition->end = span.end;
+	if (span.start >= span.end)
 		return OK;
 	arena_init(&reading.memory, 65536);
-	rc = kafka_cluster_read(dlq->session->cluster, dlq->topic, number, from, take_record,
-	                        &reading, &partition->end);
+	if (dlq->waits)
+		rc = session_read_through(dlq->session, dlq->topic, number, span, take_record,
+		                          &reading);
+	else
+		rc = kafka_cluster_read(dlq->session->cluster, dlq->topic, number, span.start,
+		                        take_record, &reading, &partition->end);
 	arena_release(&reading.memory);
 	return rc;
 }

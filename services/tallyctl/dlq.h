@@ -90,6 +90,7 @@ struct dlq {
 	const struct fleet *fleet;
 	const char *topic; /* "orders.dlq", with prefix */
 	const char *group; /* of the redrive */
+	bool waits;        /* for what open transactions hide: who sends must know what was sent */
 	struct dlq_partition *partitions;
 };
 

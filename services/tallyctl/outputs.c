@@ -76,7 +76,6 @@ static struct rc read_topic(struct session *session, struct gathering *g)
 {
 	struct topic_state state;
 	struct log_span *spans;
-	int64_t next;
 
 	TRY(kafka_cluster_topic(session->cluster, g->topic, &state));
 	if (!state.exists)
@@ -84,9 +83,7 @@ static struct rc read_topic(struct session *session, struct gathering *g)
 	spans = arena_alloc(session->memory, (size_t)state.partitions * sizeof(*spans));
 	TRY(kafka_cluster_spans(session->cluster, g->topic, state.partitions, spans));
 	for (int32_t p = 0; p < state.partitions; p++)
-		if (spans[p].end > spans[p].start)
-			TRY(kafka_cluster_read(session->cluster, g->topic, p, spans[p].start,
-			                       take_output, g, &next));
+		TRY(session_read_through(session, g->topic, p, spans[p], take_output, g));
 	return OK;
 }
 

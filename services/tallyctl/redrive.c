@@ -224,6 +224,7 @@ static struct rc redrive_topic(struct redrive *r, const struct fleet *fleet)
 	struct rc rc = OK;
 
 	dlq_init(&r->dlq, r->session, fleet);
+	r->dlq.waits = true;
 	if (!r->wish->dry)
 		rc = kafka_broadcast_open(&r->session->kafka_options, r->dlq.group, TRANSACTION_MS,
 		                          &r->broadcast);

@@ -6,6 +6,8 @@
 #include "common/base/must.h"
 #include "common/host/connection.h"
 
+#define LATE_MS 15000 /* brokers may be in ending a transaction whose time is over */
+
 struct rc session_open(struct session *session, const struct invocation *invocation)
 {
 	*session = (struct session){ .config = invocation->config, .memory = invocation->memory };
@@ -46,4 +48,12 @@ struct rc session_fleets(struct session *session, const struct worker *only, str
 		(*count)++;
 	}
 	return OK;
+}
+
+struct rc session_read_through(const struct session *session, const char *topic, int32_t partition,
+                               struct log_span span, record_fn *each, void *self)
+{
+	return kafka_cluster_read_through(session->cluster, topic, partition, span,
+	                                  session->config->transaction_timeout_ms + LATE_MS, each,
+	                                  self);
 }

@@ -38,4 +38,8 @@ struct fleet {
 struct rc session_fleets(struct session *, const struct worker *only, struct fleet *out,
                          unsigned *count);
 
+/* kafka_cluster_read_through(), with the patience that transaction.timeout.ms asks for. */
+struct rc session_read_through(const struct session *, const char *topic, int32_t partition,
+                               struct log_span, record_fn *each, void *self);
+
 #endif

@@ -304,7 +304,6 @@ static struct rc read_topic(struct reading *r)
 	const char *name = connection_topic(session->config, r->topic.ptr, session->memory);
 	struct topic_state state;
 	struct log_span *spans;
-	int64_t next;
 
 	TRY(kafka_cluster_topic(session->cluster, name, &state));
 	if (!state.exists)
@@ -313,9 +312,7 @@ static struct rc read_topic(struct reading *r)
 	TRY(kafka_cluster_spans(session->cluster, name, state.partitions, spans));
 	for (int32_t p = 0; p < state.partitions; p++) {
 		r->audit->partition = p;
-		if (spans[p].end > spans[p].start)
-			TRY(kafka_cluster_read_span(session->cluster, name, p, spans[p], take_found,
-			                            r, &next));
+		TRY(session_read_through(session, name, p, spans[p], take_found, r));
 		verify_progress(r->audit, name, (uint64_t)p + 1, (uint64_t)state.partitions);
 	}
 	return OK;

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import time
 from collections import Counter
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Callable
 
 import ctl
 import ladder as ladders
@@ -23,11 +26,13 @@ import oracle
 from rig import Place, kafka, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must, seed
-from rig.workers import Fleet, tallyctl
+from rig.workers import Fleet, Worker, tallyctl
 
 EVENTS = 20000
 RATE = 4000
 SAMPLES = 12
+OPEN_LONG = {"session.timeout.ms": "60000", "transaction.timeout.ms": "60000"}
+HELD_S = 4.0
 ORDERS = 1500  # of the made-up company
 DATA, NOT_FOUND, USAGE, REFUSED = 65, 66, 64, 77
 LEAST_A_CORE = 20000  # events/s; far below the figure, which `make bench` prints
@@ -215,6 +220,50 @@ def must_be_equal(place: Place, when: str) -> dict:
     must(status == 0 and answer["equal"] and not answer["differences"],
          f"{when}: status {status}, {answer['difference_count']}: {answer['differences'][:5]}")
     return {worker["worker"]: worker for worker in answer["workers"]}
+
+
+def must_wait_for_an_open_transaction(stage: Stage) -> None:
+    """What one process commits behind the beginning of another's transaction is not missing."""
+    work = ladders.Ladder(EVENTS // 2)
+    place = ladders.prepare(stage, work)
+    stuck = Worker("orders", 2, place, stage.logs, OPEN_LONG)
+    stuck.environment = {"TALLY_FAILPOINT": "P2:2:stop"}
+    try:
+        with Fleet(place, stage.logs, settings=ladders.SOON):
+            with ladders.Sending(place, work, RATE / 8) as sending:
+                stuck.start()
+                until(lambda: is_stopped(stuck), "it to be stopped in a transaction")
+                sending.finish()
+            until(lambda: has_committed_its(place), "the other process to commit its part")
+            asking = subprocess.Popen([program("tallyctl"), "verify", "--worker", "orders"],
+                                      env=place.environment(), text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            time.sleep(HELD_S)
+            waits = asking.poll() is None
+            stuck.signal(signal.SIGCONT)
+            said = asking.communicate(timeout=ladders.SETTLE_S)[0]
+            must(waits, f"it did not wait: {said}")
+            must(asking.returncode == 0, f"status {asking.returncode}: {said}")
+    finally:
+        stuck.kill()
+    stage.say("what lies behind an open transaction is waited for")
+
+
+def has_committed_its(place: Place) -> bool:
+    """The orders of half the partitions."""
+    rows = [row for row in ctl.answer(place, "lag")["partitions"] if row["worker"] == "orders"]
+    return sum(not row["lag"] for row in rows) * 2 >= len(rows)
+
+
+def is_stopped(worker: Worker) -> bool:
+    return Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + ladders.SETTLE_S
+    while not holds():
+        must(time.monotonic() < deadline, f"waited in vain for {what}")
+        time.sleep(0.05)
 
 
 def falsify(place: Place) -> list[tuple[str, str, str | None]]:
@@ -424,6 +473,7 @@ def test() -> None:
         must_know_no_more(place)
         must_name_what_is_wrong(stage, place)
         must_be_equal_with_everything(stage)
+        must_wait_for_an_open_transaction(stage)
 
 
 if __name__ == "__main__":
