@@ -317,6 +317,13 @@ static void come_back(struct kafka_input *input, struct partition *p)
 	kafka_input_assign_again(input, p);
 }
 
+/* A record or an end. */
+static bool is_below(const struct partition *p, const rd_kafka_message_t *record)
+{
+	return record->offset < p->floor &&
+	       (!record->err || record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
+}
+
 /* The next record that may be handed out, or NULL; errors and ends on the way are dealt with. */
 static rd_kafka_message_t *peek(struct kafka_input *input, struct partition *p, unsigned wanted)
 {
@@ -333,12 +340,12 @@ static rd_kafka_message_t *peek(struct kafka_input *input, struct partition *p, 
 				return NULL;
 		}
 		record = p->ahead[p->ahead_from];
-		if (!record->err && record->offset >= p->floor)
-			return record;
-		if (!record->err) {
+		if (is_below(p, record)) {
 			come_back(input, p);
 			return NULL;
 		}
+		if (!record->err)
+			return record;
 		on_partition_error(input, p, record);
 		rd_kafka_message_destroy(record);
 		p->ahead_from++;
