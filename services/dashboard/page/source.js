@@ -46,7 +46,7 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Calls hear({ kind: "live" | "away" | "lost" | "denied", data, how }) for ever.
 export async function follow(hear) {
-	let last = "", failures = 0;
+	let last = "", failures = 0, away = false;
 
 	for (;;) {
 		try {
@@ -55,7 +55,7 @@ export async function follow(hear) {
 			else
 				await poll();
 		} catch (error) {
-			failures++;
+			away = failures++ >= STREAM_TRIES;
 			hear({ kind: error.status === 401 ? "denied" : error.status === 503 ? "away" : "lost",
 				data: { since: error.since } });
 		}
@@ -66,9 +66,10 @@ export async function follow(hear) {
 		const data = await ask("live");
 		hear({ kind: "live", data, how: "polling" });
 		await pause(POLL_MS - RETRY_MS);
-		// A stream may get through again one day.
-		if (++failures > STREAM_TRIES + 20)
+		// A stream may get through again: at once if nothing did, or one day.
+		if (away || ++failures > STREAM_TRIES + 20)
 			failures = STREAM_TRIES - 1;
+		away = false;
 	}
 
 	async function stream() {
