@@ -24,8 +24,17 @@ function headers(more = {}) {
 
 export const path = (...parts) => parts.map(encodeURIComponent).join("/");
 
+// unreached, of an error: nobody was there to answer.
+async function reach(where, options) {
+	try {
+		return await fetch(ROOT + where, { ...options, headers: headers(options.headers) });
+	} catch (error) {
+		throw Object.assign(error, { unreached: error.name !== "AbortError" });
+	}
+}
+
 export async function ask(where, options = {}) {
-	const answer = await fetch(ROOT + where, { ...options, headers: headers(options.headers) });
+	const answer = await reach(where, options);
 	if (answer.ok)
 		return answer.json();
 	throw new Problem(answer.status, await answer.json().catch(() => ({})));
@@ -55,7 +64,8 @@ export async function follow(hear) {
 			else
 				await poll();
 		} catch (error) {
-			away = failures++ >= STREAM_TRIES;
+			away ||= error.unreached || failures >= STREAM_TRIES;
+			failures++;
 			hear({ kind: error.status === 401 ? "denied" : error.status === 503 ? "away" : "lost",
 				data: { since: error.since } });
 		}
@@ -66,7 +76,7 @@ export async function follow(hear) {
 		const data = await ask("live");
 		hear({ kind: "live", data, how: "polling" });
 		await pause(POLL_MS - RETRY_MS);
-		// A stream may get through again: at once if nothing did, or one day.
+		// A stream may get through again: at once where nothing did, or one day.
 		if (away || ++failures > STREAM_TRIES + 20)
 			failures = STREAM_TRIES - 1;
 		away = false;
@@ -75,8 +85,8 @@ export async function follow(hear) {
 	async function stream() {
 		const control = new AbortController();
 		let watch = setTimeout(() => control.abort(), QUIET_MS);
-		const answer = await fetch(ROOT + "stream", { signal: control.signal,
-			headers: headers(last ? { "Last-Event-ID": last } : {}) });
+		const answer = await reach("stream", { signal: control.signal,
+			headers: last ? { "Last-Event-ID": last } : {} });
 		if (!answer.ok) {
 			clearTimeout(watch);
 			throw new Problem(answer.status, await answer.json().catch(() => ({})));
@@ -91,6 +101,7 @@ export async function follow(hear) {
 				throw new Problem(0, {});
 			watch = setTimeout(() => control.abort(), QUIET_MS);
 			failures = 0;
+			away = false;
 			text += value;
 			for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
 				take(text.slice(0, end));
