@@ -86,17 +86,15 @@ def log_cut(stage: Stage) -> None:
     with company.fleet():
         company.must_go_on("cut below R")
     with Redis(place.redis_url) as redis:  # a rebuild needs all of it
-        kept = redis.dump()
-        metas = redis.keys(f"{place.redis_prefix}meta:orders:*")
+        metas = redis.dump(pattern=f"{place.redis_prefix}meta:orders:*")
         for key in metas:
             redis.command("DEL", key)
         with company.fleet() as fleet:
             Log(fleet.named("orders")[0]).must_say("shard_refused", "the log begins at",
                                                    "restore a newer Redis copy")
             company.must_be_exact("a rebuild without its log")
-            for key in metas:
-                redis.command("HSET", key, *[word for pair in kept[key][1].items()
-                                             for word in pair])
+            for key, (_, fields) in metas.items():
+                redis.command("HSET", key, *[word for pair in fields.items() for word in pair])
             company.must_go_on("the copy restored")
     company.send()
     ends = offsets.ends(place.brokers, topic, ctl.PARTITIONS)
