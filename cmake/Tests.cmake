@@ -14,15 +14,15 @@ enable_testing()
 # Tests of the real parts have names of their own on the one broker and Redis, or servers of their
 # own; most of their time is waiting, so tests/run.sh runs some side by side. Alone run those that
 # have lanes of their own, that measure, or whose point is a moment that a busy machine may miss.
-set(TALLY_TESTS_ALONE conformance/store_trouble integration/service_manager integration/worker_cli
+set(TALLY_TESTS_ALONE conformance/store_trouble integration/dashboard
+    integration/dashboard_browser integration/service_manager integration/worker_cli
     faults/faults faults/proxy faults/strain)
 # These take the place of two.
-set(TALLY_TESTS_WIDE integration/add_a_worker integration/dashboard_browser
-    integration/fault_matrix)
+set(TALLY_TESTS_WIDE integration/add_a_worker integration/fault_matrix)
 # These begin first, in this order.
 set(TALLY_TESTS_LONG conformance/broker_trouble integration/add_a_worker integration/fault_matrix
-    integration/dashboard_browser integration/strained integration/redis_emptied
-    integration/out_of_memory integration/ctl_explain integration/ctl_repair integration/poison)
+    integration/strained integration/redis_emptied integration/out_of_memory
+    integration/ctl_explain integration/ctl_repair integration/poison)
 
 function(tally_test_properties test level)
   set_tests_properties(${test} PROPERTIES

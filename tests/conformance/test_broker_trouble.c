@@ -260,29 +260,21 @@ static void gather(void *into, const struct message *message)
 	buf_put_char(buf, ' ');
 }
 
-static void read_output(struct buf *found)
-{
-	int64_t next;
-	struct rc rc = kafka_cluster_read(cluster, output, 0, 0, gather, found, &next);
-
-	if (!rc_ok(rc))
-		fail_msg("%s", rc_text());
-}
-
-#define OUTPUT_TRIES 300 /* a commit is answered before its marker is everywhere */
+#define OPEN_MS 30000 /* a commit is answered before its marker is everywhere */
 
 /* The committed values of the output's partition, each with a blank behind it. */
 static void expect_output(const char *values)
 {
+	struct log_span span;
 	struct buf found;
+	struct rc rc;
 
 	buf_init(&found, NULL);
-	read_output(&found);
-	for (unsigned i = 0; i < OUTPUT_TRIES && !str_eq_c(buf_str(&found), values); i++) {
-		nap(100);
-		buf_clear(&found);
-		read_output(&found);
-	}
+	rc = kafka_cluster_spans(cluster, output, 1, &span);
+	if (rc_ok(rc))
+		rc = kafka_cluster_read_through(cluster, output, 0, span, OPEN_MS, gather, &found);
+	if (!rc_ok(rc))
+		fail_msg("%s", rc_text());
 	if (!str_eq_c(buf_str(&found), values))
 		fail_msg("the output is \"%.*s\", not \"%s\"", STR_ARG(buf_str(&found)), values);
 	buf_release(&found);
