@@ -265,6 +265,16 @@ struct rc kafka_cluster_topic_configs(struct kafka_cluster *cluster, const char 
 
 /* ---- ends of logs ------------------------------------------------------ */
 
+/* The broker that was asked no longer leads the partition, or leads it anew. */
+static bool is_led_elsewhere(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+	       error == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH ||
+	       error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+	       error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
+/* RC_TRY_AGAIN: with the leaders of now, of which the client has not heard. */
 static struct rc ends_from(const rd_kafka_event_t *event, const char *topic, int32_t partitions,
                            bool start, struct log_span *out)
 {
@@ -279,7 +289,8 @@ static struct rc ends_from(const rd_kafka_event_t *event, const char *topic, int
 			rd_kafka_ListOffsetsResultInfo_topic_partition(list[i]);
 
 		if (one->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return rc_fail(RC_UNAVAILABLE, "topic %s, partition %" PRId32 ": %s", topic,
+			return rc_fail(is_led_elsewhere(one->err) ? RC_TRY_AGAIN : RC_UNAVAILABLE,
+			               "topic %s, partition %" PRId32 ": %s", topic,
 			               one->partition, rd_kafka_err2str(one->err));
 		if (one->partition < 0 || one->partition >= partitions)
 			continue;
@@ -323,11 +334,43 @@ static struct rc list_ends(struct kafka_cluster *cluster, const char *topic, int
 	return rc;
 }
 
+static struct rc learn_leaders(struct kafka_cluster *cluster, const char *topic)
+{
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(cluster->client.rk, topic, NULL);
+	const struct rd_kafka_metadata *found;
+	rd_kafka_resp_err_t error;
+
+	if (!handle)
+		return kafka_fail(rd_kafka_last_error(), "the leaders of a topic");
+	error = rd_kafka_metadata(cluster->client.rk, 0, handle, &found, REQUEST_TIMEOUT_MS);
+	rd_kafka_topic_destroy(handle);
+	if (error)
+		return kafka_fail(error, "the leaders of a topic");
+	rd_kafka_metadata_destroy(found);
+	return OK;
+}
+
+/*
+ * Of the leaders it knows librdkafka asks for the ends once, and learns nothing from
+ * a refusal. After a broker's restart that lasts until it looks at all of them again.
+ */
 struct rc kafka_cluster_spans(struct kafka_cluster *cluster, const char *topic, int32_t partitions,
                               struct log_span *out)
 {
-	TRY(list_ends(cluster, topic, partitions, true, out));
-	return list_ends(cluster, topic, partitions, false, out);
+	int64_t until_ms = system_now_ms() + KAFKA_CLUSTER_TIMEOUT_MS;
+
+	for (;;) {
+		struct rc rc = list_ends(cluster, topic, partitions, true, out);
+
+		if (rc_ok(rc))
+			rc = list_ends(cluster, topic, partitions, false, out);
+		if (rc.code != RC_TRY_AGAIN)
+			return rc;
+		if (system_now_ms() >= until_ms)
+			return (struct rc){ RC_UNAVAILABLE };
+		TRY(learn_leaders(cluster, topic));
+		usleep(PAUSE_US);
+	}
 }
 
 /* ---- committed offsets ------------------------------------------------- */
