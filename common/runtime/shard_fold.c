@@ -172,7 +172,8 @@ static void finish_verdict(struct shard *s, struct batch *b, struct item *item,
 
 static void fold_event(struct shard *s, struct batch *b, struct item *item, fold_fn *fold)
 {
-	struct view view = { s->chunk.cells + item->first_cell, item->cell_count };
+	struct view view = { item->cell_count ? s->chunk.cells + item->first_cell : NULL,
+		             item->cell_count };
 	struct effects effects = { b, &item->event };
 	struct reference reference = { s->setting->reference, s->standing.pin, s->standing.logic };
 	b->source_place = str_of(NULL, 0);
