@@ -3,7 +3,8 @@
 # Measures this machine: builds what ships, starts a broker and a Redis of its own in a temporary
 # folder and on free ports, runs the ladder job and prints one table. `make bench` calls it.
 #
-# usage: bench/bench.sh [--quick] [--only one|three|steady|pages]... [--out FILE.json] [--keep]
+# usage: bench/bench.sh [--quick] [--only one|three|steady|pages|large]... [--out FILE.json]
+#        [--keep]
 # environment: N (events, 1000000), SECONDS_STEADY (30), RATE (5000), TALLY_CACHE
 set -eu
 cd "$(dirname "$0")/.."

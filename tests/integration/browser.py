@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -26,6 +27,24 @@ BACKSPACE, TAB, ENTER = "\ue003", "\ue004", "\ue007"
 ARGUMENTS = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-extensions",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              "--hide-scrollbars", "--force-color-profile=srgb", "--disable-dev-shm-usage"]
+
+# The page marks when all its figures are there; what was loaded for it, with the bytes it took.
+LOADED = """
+const parts = [...performance.getEntriesByType("navigation"),
+	...performance.getEntriesByType("resource")];
+return { shown: performance.getEntriesByName("shown")[0]?.startTime ?? null,
+	parts: parts.map((one) => [one.name.replace(location.origin, ""), one.transferSize]) };
+"""
+
+
+@dataclass
+class Load:
+    shown_ms: float
+    parts: list[tuple[str, int]]
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, size in self.parts)
 
 
 def quoted(text: str) -> str:
@@ -133,6 +152,18 @@ class Browser:
 
     def open(self, url: str) -> None:
         self.of("/url", {"url": url})
+
+    def load(self, url: str, *words: str) -> Load:
+        """Opens it as if for the first time, until the words can be read and all is shown."""
+        self.command("Network.enable")
+        self.command("Network.setCacheDisabled", cacheDisabled=True)
+        self.open("about:blank")
+        self.open(url)
+        self.sees(*words)
+        loaded = self.until(lambda: found if (found := self.run(LOADED))["shown"] else None,
+                            "the page does not say when it was shown")
+        self.command("Network.setCacheDisabled", cacheDisabled=False)
+        return Load(loaded["shown"], loaded["parts"])
 
     def elements(self, xpath: str) -> list[str]:
         found = self.of("/elements", {"using": "xpath", "value": xpath})
