@@ -15,8 +15,8 @@ enable_testing()
 # own; most of their time is waiting, so tests/run.sh runs some side by side. Alone run those that
 # have lanes of their own, that measure, or whose point is a moment that a busy machine may miss.
 set(TALLY_TESTS_ALONE conformance/store_trouble integration/dashboard
-    integration/dashboard_browser integration/service_manager integration/worker_cli
-    faults/faults faults/proxy faults/strain)
+    integration/dashboard_browser integration/hand_over integration/service_manager
+    integration/worker_cli faults/faults faults/proxy faults/strain)
 # These take the place of two.
 set(TALLY_TESTS_WIDE integration/add_a_worker integration/fault_matrix)
 # These begin first, in this order.

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/adapters/system_clock.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 
 #define ERROR_BYTES 512
@@ -14,6 +16,7 @@
 #define LEVEL_ERROR 3
 #define LEVEL_WARNING 4
 #define LEVEL_DEBUG 7
+#define AGAIN_MS 10000
 
 /* Set by the adapters: another value would break the commit protocol. */
 static const char *const reserved[] = {
@@ -63,16 +66,34 @@ static bool is_refused_greeting(const char *facility, const char *text)
 	return strcmp(facility, "FAIL") == 0 && strstr(text, "APIVERSION_QUERY") != NULL;
 }
 
+/* While no broker is there librdkafka says so ten times a second. Before the words stands which of
+ * its threads speaks, which does not matter. */
+static bool is_said_again(struct kafka_client *client, const char *text)
+{
+	const char *words = strstr(text, "]: ");
+	uint64_t said = hash64(str_from_c(words ? words : text));
+	int64_t now_ms = system_now_ms();
+
+	if (atomic_load(&client->said) == said && now_ms - atomic_load(&client->said_ms) < AGAIN_MS)
+		return true;
+	atomic_store(&client->said_ms, now_ms);
+	atomic_store(&client->said, said);
+	return false;
+}
+
 /* Called on any of librdkafka's threads. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	struct kafka_client *client = rk ? rd_kafka_opaque(rk) : NULL;
 	const char *name = rk ? rd_kafka_name(rk) : "";
+	bool connection = is_connection_trouble(facility); /* not said again by librdkafka itself */
 
-	if (client && is_connection_trouble(facility))
+	if (client && connection)
 		atomic_store(&client->shaken, true);
 	/* The operator's properties go to every client, and each names those it has no use for. */
 	if (strcmp(facility, "CONFWARN") == 0)
+		level = LEVEL_DEBUG;
+	if (level <= LEVEL_ERROR && client && !connection && is_said_again(client, text))
 		level = LEVEL_DEBUG;
 	if (level <= LEVEL_ERROR || is_refused_greeting(facility, text))
 		log_warn("kafka_client_error", LOG_TEXT("client", name),
@@ -184,6 +205,7 @@ struct rc kafka_client_open(struct kafka_client *client, rd_kafka_type_t type,
 	char words[ERROR_BYTES];
 
 	atomic_store(&client->shaken, false);
+	atomic_store(&client->said, 0);
 	rd_kafka_conf_set_opaque(conf, client);
 	client->rk = rd_kafka_new(type, conf, words, sizeof(words));
 	if (client->rk)

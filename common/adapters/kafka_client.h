@@ -23,6 +23,9 @@ struct kafka_client {
 	rd_kafka_t *rk;
 	/* A connection failed or a request timed out since it was last cleared. */
 	atomic_bool shaken;
+	/* The hash of the last error's words, and when they were said. */
+	_Atomic uint64_t said;
+	_Atomic int64_t said_ms;
 	void *owner;
 };
 

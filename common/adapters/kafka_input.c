@@ -23,6 +23,7 @@
 
 #define HANDFULS_KEPT 4 /* containers of taken records that are kept for reuse */
 #define HANDFUL_FIRST_BYTES 4096
+#define HEARTBEAT_MS_MOST 1000
 
 /* What stands behind a struct taken. */
 struct handful {
@@ -36,6 +37,14 @@ struct handful {
 static const uint64_t wake_word = 1;
 
 /* ---- boot ---- */
+
+/* A heartbeat's answer says that the group changes: so long a drained shard waits for its next. */
+static int64_t heartbeat_ms(const struct kafka_options *options)
+{
+	int64_t fifth = options->session_timeout_ms / 5;
+
+	return fifth < HEARTBEAT_MS_MOST ? fifth : HEARTBEAT_MS_MOST;
+}
 
 static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t *conf)
 {
@@ -59,7 +68,7 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		TRY(kafka_conf_put(conf, fixed[i].name, fixed[i].value));
 	TRY(kafka_conf_put_int(conf, "session.timeout.ms", options->session_timeout_ms));
-	TRY(kafka_conf_put_int(conf, "heartbeat.interval.ms", options->session_timeout_ms / 5));
+	TRY(kafka_conf_put_int(conf, "heartbeat.interval.ms", heartbeat_ms(options)));
 	TRY(kafka_conf_put_int(conf, "fetch.wait.max.ms", options->fetch_wait_ms));
 	TRY(kafka_conf_put_int(conf, "fetch.min.bytes", options->fetch_least_bytes));
 	TRY(kafka_conf_put_int(conf, "queued.max.messages.kbytes",

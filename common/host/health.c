@@ -30,7 +30,8 @@ static void put_check(struct buf *out, const char *name, bool ok, const char *wo
 	if (ok)
 		buf_printf(out, "[+]%s ok\n", name);
 	else
-		buf_printf(out, "[-]%s failed: %s\n", name, words);
+		buf_printf(out, "[-]%s failed: %s\n", name,
+		           words[0] ? words : "nothing is known of it yet");
 }
 
 static bool check_loop(const struct health *health, struct buf *out)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import ladder as ladders
 from rig import Place, free_port, program
@@ -19,6 +21,7 @@ from rig.workers import WORKERS, Fleet, Worker, tallyctl
 EVENTS = 20000
 DRAIN_S = 2.0
 READY_S = 60.0
+AWAY_S = 4.0
 EX_USAGE, EX_CONFIG = 64, 78
 SECRET = "correct-horse-battery"
 
@@ -128,6 +131,22 @@ def must_serve_and_drain(stage: Stage, place: Place, work: ladders.Ladder) -> No
     stage.say("lag is 0 with all workers gone")
 
 
+def must_wait_for_brokers(stage: Stage, place: Place) -> None:
+    """It says what it waits for, at every client once in a while, and goes on waiting."""
+    port = free_port()
+    nobody = replace(place, brokers=f"127.0.0.1:{free_port()}")
+    worker = Worker(WORKERS[0], 8, nobody, stage.logs, {"http.address": f"127.0.0.1:{port}"})
+    worker.start()
+    time.sleep(AWAY_S)
+    status, said = get(port, "/readyz")
+    must(status == 503 and "[-]group failed: no partition is assigned" in said, f"{status} {said}")
+    must(get(port, "/livez")[0] == 200, "it is not alive")
+    told = re.findall(r"event=kafka_client_error worker=\w+ client=(\S+) .*brokers are down",
+                      worker.log.read_text())
+    must(told and len(told) == len(set(told)), f"brokers are down: {told}")
+    drain_in_time(worker)
+
+
 def must_end_at_once(stage: Stage, place: Place) -> None:
     """A second SIGTERM does not wait for anything."""
     worker = Worker(WORKERS[0], 9, place, stage.logs).start()
@@ -163,6 +182,7 @@ def test() -> None:
         must_serve_and_drain(stage, place, work)
         ladders.must_be_exact(stage, place, work, "drained under load and started again")
         must_end_at_once(stage, place)
+        must_wait_for_brokers(stage, place)
 
 
 if __name__ == "__main__":

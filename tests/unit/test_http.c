@@ -140,6 +140,22 @@ static void says_what_is_wrong(void **state)
 	fixture_free(f);
 }
 
+/* A process that has just begun. */
+static void says_what_is_not_known(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	(void)state;
+	board_put(f->health.board, &(struct snapshot){ .shard_count = 0 });
+	assert_status(ask(f, "GET", "/readyz"), 503);
+	assert_string_equal(body_of(f->answer),
+	                    "[+]loop ok\n[-]group failed: nothing is known of it yet\n"
+	                    "[-]redis failed: nothing is known of it yet\n"
+	                    "[-]producer failed: nothing is known of it yet\n"
+	                    "[+]draining ok\n[+]shards ok\nfailed\n");
+	fixture_free(f);
+}
+
 static void a_loop_that_stands_still_is_not_alive(void **state)
 {
 	struct fixture *f = fixture_new();
@@ -208,6 +224,7 @@ static void a_fresh_snapshot_is_waited_for(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(answers_when_all_is_well),
 	cmocka_unit_test(says_what_is_wrong),
+		cmocka_unit_test(says_what_is_not_known),
 	cmocka_unit_test(a_loop_that_stands_still_is_not_alive),
 	cmocka_unit_test(a_taken_address_is_a_failure),
 	cmocka_unit_test(a_fresh_snapshot_is_waited_for),
