@@ -15,6 +15,36 @@
 
 #define READ_BYTES 16384
 
+static unsigned list_hosts(const struct addrinfo *found, int family, struct http_host *out,
+                           unsigned most)
+{
+	unsigned count = 0;
+
+	for (; found && count < most; found = found->ai_next)
+		if (found->ai_family == family &&
+		    getnameinfo(found->ai_addr, found->ai_addrlen, out[count].text, HTTP_HOST_BYTES,
+		                NULL, 0, NI_NUMERICHOST) == 0)
+			count++;
+	return count;
+}
+
+unsigned http_hosts(const char *name, struct http_host *out, unsigned most)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
+	unsigned count;
+
+	if (most == 0 || strlen(name) >= HTTP_HOST_BYTES ||
+	    getaddrinfo(name, NULL, &hints, &found) != 0)
+		return 0;
+	count = list_hosts(found, AF_INET, out, most);
+	if (count == 0)
+		count = list_hosts(found, AF_INET6, out, most);
+	freeaddrinfo(found);
+	if (count == 1)
+		snprintf(out->text, sizeof(out->text), "%s", name);
+	return count;
+}
+
 static struct rc fail(const char *host, uint16_t port, const char *words)
 {
 	return rc_fail(RC_UNAVAILABLE, "%s:%u: %s", host, (unsigned)port, words);

@@ -14,6 +14,16 @@
 #include "common/base/buf.h"
 #include "common/base/rc.h"
 
+#define HTTP_HOST_BYTES 256
+
+struct http_host {
+	char text[HTTP_HOST_BYTES];
+};
+
+/* Whom a name stands for: its addresses, of one family, for a machine may have one of each; where
+ * there is only one, the name itself. 0: nobody, or a name that is too long. Blocks. */
+unsigned http_hosts(const char *name, struct http_host *out, unsigned most);
+
 /* Puts the body into out, which is cleared first; with its head most bytes. */
 struct rc http_fetch(const char *host, uint16_t port, const char *path, int64_t timeout_ms,
                      size_t most, struct buf *out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each address has a ring of samples; the thread writes the next one under the lock
- * when it has it.
+ * Each process has a ring of samples; the thread writes the next one under the lock
+ * when it has it. It alone changes which processes there are, so it may read that
+ * without the lock.
  */
 #include "services/dashboard/timing.h"
 
@@ -18,8 +19,12 @@
 #define ANSWER_MS 1000
 #define ANSWER_BYTES_MOST (4 * 1024 * 1024)
 #define SAMPLES 13 /* a minute of them */
+#define HOSTS_MOST 64 /* of one name */
 
 struct asked {
+	struct http_host host;
+	uint16_t port;
+	bool named; /* by the latest look-up */
 	struct timing_sample samples[SAMPLES];
 	unsigned count; /* ever, without a gap */
 };
@@ -29,6 +34,8 @@ struct timing {
 	struct lane lane;
 	pthread_mutex_t lock;
 	struct asked *asked;
+	unsigned asked_count;
+	unsigned unknown; /* names that stand for nobody */
 };
 
 /* ---- reading ------------------------------------------------------------- */
@@ -153,12 +160,62 @@ int64_t timing_bound_ms(const struct durations *durations, unsigned of_thousand)
 
 /* ---- the thread ---------------------------------------------------------- */
 
-static void ask(struct timing *timing, unsigned number, struct buf *text)
+static void name_one(struct timing *timing, const struct http_host *host, uint16_t port)
 {
-	const struct config_address *address = &timing->config->workers[number];
-	struct asked *asked = &timing->asked[number];
+	struct asked *asked = timing->asked, *end = asked + timing->asked_count;
+
+	while (asked < end && (asked->port != port || strcmp(asked->host.text, host->text) != 0))
+		asked++;
+	if (asked == end) {
+		if (timing->asked_count == TIMING_PROCESSES_MOST)
+			return;
+		timing->asked_count++;
+		*asked = (struct asked){ .host = *host, .port = port };
+	}
+	asked->named = true;
+}
+
+/* Forgets those that no name stands for any more. */
+static void forget_others(struct timing *timing)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < timing->asked_count; i++) {
+		if (!timing->asked[i].named)
+			continue;
+		timing->asked[i].named = false;
+		if (kept != i)
+			timing->asked[kept] = timing->asked[i];
+		kept++;
+	}
+	timing->asked_count = kept;
+}
+
+static void look_up(struct timing *timing)
+{
+	struct http_host hosts[HOSTS_MOST];
+	unsigned unknown = 0;
+
+	for (unsigned i = 0; i < timing->config->worker_count; i++) {
+		const struct config_address *address = &timing->config->workers[i];
+		unsigned count = http_hosts(address->host, hosts, HOSTS_MOST);
+
+		unknown += count == 0;
+		pthread_mutex_lock(&timing->lock);
+		for (unsigned h = 0; h < count; h++)
+			name_one(timing, &hosts[h], address->port);
+		pthread_mutex_unlock(&timing->lock);
+	}
+	pthread_mutex_lock(&timing->lock);
+	forget_others(timing);
+	timing->unknown = unknown;
+	pthread_mutex_unlock(&timing->lock);
+}
+
+static void ask(struct timing *timing, struct asked *asked, struct buf *text)
+{
 	struct timing_sample sample;
-	struct rc rc = http_fetch(address->host, address->port, "/metrics", ANSWER_MS,
+	struct rc rc = http_fetch(asked->host.text, asked->port, "/metrics", ANSWER_MS,
 	                          ANSWER_BYTES_MOST, text);
 	bool fine = rc_ok(rc) && timing_read(buf_str(text), &sample);
 
@@ -177,9 +234,10 @@ static void on_job(void *self, struct job *list)
 
 	must(!list->next);
 	buf_init(&text, NULL);
-	for (unsigned i = 0; i < timing->config->worker_count; i++)
+	look_up(timing);
+	for (unsigned i = 0; i < timing->asked_count; i++)
 		if (!lane_stopping(&timing->lane))
-			ask(timing, i, &text);
+			ask(timing, &timing->asked[i], &text);
 	buf_release(&text);
 	lane_put(&timing->lane, list, ASK_MS);
 }
@@ -192,7 +250,7 @@ struct rc timing_new(const struct config *config, struct timing **out)
 	struct rc rc;
 
 	timing->config = config;
-	timing->asked = memory_array(config->worker_count, sizeof(*timing->asked));
+	timing->asked = memory_array(TIMING_PROCESSES_MOST, sizeof(*timing->asked));
 	pthread_mutex_init(&timing->lock, NULL);
 	*out = timing;
 	rc = lane_start(&timing->lane, "timing", on_job, timing);
@@ -226,7 +284,7 @@ unsigned timing_of(struct timing *timing, const char *worker, struct durations o
 	for (int k = 0; k < TIMING_KINDS; k++)
 		out[k] = (struct durations){ .count = 0 };
 	pthread_mutex_lock(&timing->lock);
-	for (unsigned i = 0; i < timing->config->worker_count; i++) {
+	for (unsigned i = 0; i < timing->asked_count; i++) {
 		const struct asked *asked = &timing->asked[i];
 		const struct timing_sample *then, *now;
 
@@ -249,10 +307,10 @@ unsigned timing_of(struct timing *timing, const char *worker, struct durations o
 
 void timing_count(struct timing *timing, unsigned *addresses, unsigned *answered)
 {
-	*addresses = timing->config->worker_count;
 	*answered = 0;
 	pthread_mutex_lock(&timing->lock);
-	for (unsigned i = 0; i < timing->config->worker_count; i++)
+	*addresses = timing->asked_count + timing->unknown;
+	for (unsigned i = 0; i < timing->asked_count; i++)
 		*answered += timing->asked[i].count > 0;
 	pthread_mutex_unlock(&timing->lock);
 }

@@ -3,7 +3,8 @@
  * How long batches, transactions and flushes take: asked of the workers themselves,
  * their /metrics, every five seconds on a thread of its own.
  *
- * Only the addresses of dashboard.workers are asked. What is told is the difference
+ * Only dashboard.workers are asked, of a name all its addresses: whoever starts more
+ * processes behind it need not say so here. What is told is the difference
  * to a minute before, or to the first answer since there was none, added up over a
  * worker's processes; one that does not answer counts for nothing. A timing owns its
  * thread.
@@ -13,6 +14,8 @@
 
 #include "common/host/config.h"
 #include "common/runtime/process.h"
+
+#define TIMING_PROCESSES_MOST 256
 
 enum timing_kind { TIMING_BATCH, TIMING_TRANSACTION, TIMING_FLUSH, TIMING_KINDS };
 

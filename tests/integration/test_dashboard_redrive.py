@@ -6,23 +6,26 @@ Orders of a payee whom nobody published lie in the DLQ. A dry run counts them an
 payee is published, the redrive heals every order once, and a second one finds nothing to send. One
 is killed inside a transaction and one is stopped by SIGTERM: asked for again they go on. Who has no
 token, asks for what there cannot be, or asks while one is under way gets its status and words.
-Besides, the speeds and times that operators see are those of what was sent.
+Besides, the speeds and times that operators see are those of what was sent, and of every process.
 """
 from __future__ import annotations
 
 import http.client
 import json
 import signal
+import subprocess
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ctl
 from rig import Place, free_port, kafka
 from rig.stage import Stage, main, must
-from rig.workers import Fleet
+from rig.workers import Fleet, Worker
 from test_dashboard import TOKEN, WAIT_S, Dashboard
 
+HERE = Path(__file__).resolve().parent
 ORDERS = 60
 AMOUNT = 1000
 RATE = 10  # a transaction has as many records then: several to be killed or stopped between
@@ -309,6 +312,35 @@ def must_exclude(stage: Stage, place: Place, operator: Operator) -> None:
     must(ctl.figures(place, "payee", "p-7")["orders"] == ORDERS, "two at once: each once")
 
 
+def must_find_all(stage: Stage, place: Place) -> None:
+    """Of a name with several addresses each is asked, and those that come later."""
+    library, several = stage.folder / "names.so", stage.folder / "several"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(library),
+                    str(HERE / "preload_names.c")], check=True)
+    port = free_port()
+    operator = Operator(stage, place, 3, **{"dashboard.workers": f"several.test:{port}"})
+    several.write_text("")
+    operator.start(LD_PRELOAD=str(library), TALLY_TEST_SEVERAL=str(several))
+
+    def processes(wanted: int, addresses: int) -> bool:
+        answer = json.loads(operator.dashboard.get("/api/v1/shards", **GOOD)[2])
+        times = next(one for one in answer["workers"] if one["worker"] == "orders")["times"]
+        return ((times["processes"] if times else 0) == wanted and answer["asked"] ==
+                {"addresses": addresses, "answered": wanted})
+
+    ctl.eventually(lambda: processes(0, 1), "the name stands for nobody")
+    fleet = [Worker("orders", number, place, stage.logs, {
+        **ctl.SOON, "http.address": f"127.0.0.{number}:{port}"}).start() for number in (2, 3)]
+    several.write_text("127.0.0.2\n")
+    ctl.eventually(lambda: processes(1, 1), "the first is not asked")
+    several.write_text("127.0.0.2\n127.0.0.3\n127.0.0.4\n")
+    ctl.eventually(lambda: processes(2, 3), "those that came later are not asked")
+    several.write_text("127.0.0.3\n")
+    ctl.eventually(lambda: processes(1, 1), "the one that went is still counted")
+    for process in (*fleet, operator.dashboard):
+        must(process.drain() == 0, f"{process.name}: {process.log_tail()}")
+
+
 def must_log(operator: Operator) -> None:
     log = operator.dashboard.log.read_text()
     for words in ("event=redrive_started", "reasons=wrong_key", "reasons=any", "dry_run=yes",
@@ -334,6 +366,7 @@ def test() -> None:
             must_exclude(stage, place, operator)
             must_log(operator)
             must(operator.dashboard.drain() == 0, "drained")
+            must_find_all(stage, place)
 
 
 if __name__ == "__main__":
