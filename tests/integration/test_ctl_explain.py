@@ -17,7 +17,6 @@ import subprocess
 import time
 from collections import Counter
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Callable
 
 import ctl
@@ -26,7 +25,7 @@ import oracle
 from rig import Place, kafka, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must, seed
-from rig.workers import Fleet, Worker, tallyctl
+from rig.workers import Fleet, Worker, is_stopped, tallyctl
 
 EVENTS = 20000
 RATE = 4000
@@ -253,10 +252,6 @@ def has_committed_its(place: Place) -> bool:
     """The orders of half the partitions."""
     rows = [row for row in ctl.answer(place, "lag")["partitions"] if row["worker"] == "orders"]
     return sum(not row["lag"] for row in rows) * 2 >= len(rows)
-
-
-def is_stopped(worker: Worker) -> bool:
-    return Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

@@ -10,17 +10,21 @@ double, and the figures are exact.
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 from collections import defaultdict
 
 import ctl
-from rig import Place, kafka, offsets
+from rig import Place, kafka, offsets, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must
-from rig.workers import Fleet, tallyctl
+from rig.workers import Fleet, Worker, is_stopped, tallyctl
 
 ROUND = 60  # orders
 AMOUNT, PAID = 1000, 300
 REFUSED, USAGE = 77, 64
+OPEN_LONG = {"session.timeout.ms": "4000", "transaction.timeout.ms": "20000"}
+HELD_S = 2.0
 REPAIRED = ("orders", "commissions")
 INPUTS = {"orders": "orders", "commissions": "credits"}
 OUTPUTS = ("credits", "measures", "commissions", "orders.dlq", "credits.dlq")
@@ -154,6 +158,63 @@ def move_back(run: Run) -> None:
     run.must_be_exact("K moved back")
 
 
+def is_shared_out(fleet: list[Worker]) -> bool:
+    """Each works on some of the shards, one at least."""
+    owned: dict[str, tuple[str, int]] = {}
+    for number, worker in enumerate(fleet):
+        for at, partition in re.findall(r"ts=(\S+) .*event=shard_running .*partition=(\d+) ",
+                                        worker.log.read_text()):
+            owned[partition] = max(owned.get(partition, ("", 0)), (at, number))
+    return (len(owned) == ctl.PARTITIONS and
+            {number for _, number in owned.values()} == set(range(len(fleet))))
+
+
+def has_committed_some(place: Place) -> bool:
+    return any(row["worker"] == "orders" and not row["lag"]
+               for row in ctl.answer(place, "lag")["partitions"])
+
+
+def can_be_lost(run: Run) -> bool:
+    """A group without members gives its offsets away."""
+    try:
+        offsets.delete(run.place.brokers, run.group("orders"), run.place.topic("orders"),
+                       ctl.PARTITIONS)
+    except RuntimeError:
+        return False
+    return True
+
+
+def lose_behind_an_open_transaction(run: Run) -> None:
+    """What a process committed behind the beginning of another's transaction is out, too."""
+    place = run.place
+    stuck = Worker("orders", 2, place, run.stage.logs, OPEN_LONG)
+    stuck.environment = {"TALLY_FAILPOINT": "P2:1:stop"}
+    try:
+        with run.fleet() as fleet:
+            stuck.start()
+            ctl.eventually(lambda: is_shared_out([*fleet.named("orders"), stuck]), "no shards")
+            run.send()
+            ctl.eventually(lambda: is_stopped(stuck), "it is not stopped in a transaction")
+            ctl.eventually(lambda: has_committed_some(place), "the other commits nothing")
+            before = run.cursors("orders")
+        ctl.eventually(lambda: can_be_lost(run), "the group is not empty")
+        asking = subprocess.Popen(
+            [program("tallyctl"), "repair", "--worker", "orders", "--yes", "--set",
+             f"transaction.timeout.ms={OPEN_LONG['transaction.timeout.ms']}"],
+            env=place.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        time.sleep(HELD_S)
+        waits = asking.poll() is None
+    finally:
+        stuck.kill()
+    said = asking.communicate(timeout=120)[0]
+    must(waits, f"it did not wait: {said}")
+    must(asking.returncode == 0, f"status {asking.returncode}: {said}")
+    must_be_as_before(run, "orders", before)
+    with run.fleet():
+        ctl.settle(place)
+    run.must_be_exact("K lost, what was committed last hidden")
+
+
 def lose_with_a_short_log(run: Run) -> None:
     """Where the log begins above 0 nobody knows where a shard began: the operator says it."""
     place = run.place
@@ -197,6 +258,7 @@ def test() -> None:
             lose_and_repair(run, redis, empty=False)
             lose_and_repair(run, redis, empty=True)
         move_back(run)
+        lose_behind_an_open_transaction(run)
         lose_with_a_short_log(run)
 
 

@@ -34,6 +34,11 @@ def peak_mb(pid: int) -> float:
     return 0.0
 
 
+def is_stopped(worker: "Worker") -> bool:
+    """By SIGSTOP, or by a fail-point that does the same."""
+    return Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
 def tallyctl(place: Place, *words: str, timeout_s: float = 120.0,
              check: bool = True) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([program("tallyctl"), *words], env=place.environment(), text=True,
