@@ -290,8 +290,8 @@ static struct rc ends_from(const rd_kafka_event_t *event, const char *topic, int
 
 		if (one->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 			return rc_fail(is_led_elsewhere(one->err) ? RC_TRY_AGAIN : RC_UNAVAILABLE,
-			               "topic %s, partition %" PRId32 ": %s", topic,
-			               one->partition, rd_kafka_err2str(one->err));
+			               "topic %s, partition %" PRId32 ": %s", topic, one->partition,
+			               rd_kafka_err2str(one->err));
 		if (one->partition < 0 || one->partition >= partitions)
 			continue;
 		if (start)

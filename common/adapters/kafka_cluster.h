@@ -92,7 +92,6 @@ struct rc kafka_cluster_read_span(struct kafka_cluster *, const char *topic, int
 /* All of the span, also what an open transaction hides, which is waited for. RC_TRY_AGAIN: it was
  * still open after open_ms, so long as brokers may leave one. */
 struct rc kafka_cluster_read_through(struct kafka_cluster *, const char *topic, int32_t partition,
-                                     struct log_span, int64_t open_ms, record_fn *each,
-                                     void *self);
+                                     struct log_span, int64_t open_ms, record_fn *each, void *self);
 
 #endif

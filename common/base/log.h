@@ -40,12 +40,12 @@ bool log_enabled(enum log_level);
 void log_write(struct log_site *, enum log_level, const char *event,
                const struct log_field *fields);
 
-#define log_at(level, event, ...)                                                       \
-	do {                                                                            \
-		static struct log_site site_;                                           \
-		if (log_enabled(level))                                                 \
-			log_write(&site_, (level), (event),                             \
-			          (const struct log_field[]){ __VA_ARGS__ });           \
+#define log_at(level, event, ...)                                             \
+	do {                                                                  \
+		static struct log_site site_;                                 \
+		if (log_enabled(level))                                       \
+			log_write(&site_, (level), (event),                   \
+			          (const struct log_field[]){ __VA_ARGS__ }); \
 	} while (0)
 #define log_debug(event, ...) log_at(LOG_DEBUG, event, __VA_ARGS__)
 #define log_info(event, ...) log_at(LOG_INFO, event, __VA_ARGS__)

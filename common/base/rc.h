@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 /* code, words, sysexits value */
-#define RC_CODES(X)                                                    \
+#define RC_CODES(X)                                                        \
 	X(RC_OK, "ok", 0)                                                  \
 	X(RC_USAGE, "wrong use of the command line", 64)                   \
 	X(RC_DATA, "input data is not valid", 65)                          \
@@ -46,11 +46,11 @@ struct [[nodiscard]] rc {
 #endif
 
 #define OK ((struct rc){ RC_OK })
-#define TRY(call)                               \
-	do {                                        \
-		struct rc rc_ = (call);                 \
-		if (rc_.code != RC_OK)                  \
-			return rc_;                         \
+#define TRY(call)                       \
+	do {                            \
+		struct rc rc_ = (call); \
+		if (rc_.code != RC_OK)  \
+			return rc_;     \
 	} while (0)
 
 static inline bool rc_ok(struct rc rc)

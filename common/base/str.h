@@ -21,7 +21,10 @@ struct str {
 
 /* A string literal (or char array whose last byte is NUL) as a str. */
 #define STR(literal) ((struct str){ ("" literal), sizeof(literal) - 1 })
-#define STR_INIT(literal) { ("" literal), sizeof(literal) - 1 }
+#define STR_INIT(literal)                         \
+	{                                         \
+		("" literal), sizeof(literal) - 1 \
+	}
 /* For printf: printf("%.*s", STR_ARG(s)). */
 #define STR_ARG(s) (int)(s).len, (s).ptr ? (s).ptr : ""
 

@@ -36,8 +36,10 @@ struct attributes {
 static const struct str versions[] = { STR_INIT("1.0"), { NULL, 0 } };
 
 #define ATTRIBUTE(n) FIELD_NAME(#n), .offset = offsetof(struct attributes, n)
-#define TEXT_ATTRIBUTE(n) \
-	{ ATTRIBUTE(n), .kind = FIELD_STRING, .has = -1, .max = LIMIT_TEXT_BYTES }
+#define TEXT_ATTRIBUTE(n)                                                              \
+	{                                                                              \
+		ATTRIBUTE(n), .kind = FIELD_STRING, .has = -1, .max = LIMIT_TEXT_BYTES \
+	}
 
 static const struct field attribute_fields[] = {
 	{ ATTRIBUTE(specversion), .kind = FIELD_STRING, .required = true, .has = -1, .min = 1,

@@ -32,9 +32,9 @@ struct place {
 /* A record of an input topic as it came from the broker. */
 struct message {
 	int64_t offset;
-	int64_t broker_ms;    /* the record's broker timestamp */
-	struct str key;       /* absent: null */
-	struct str value;     /* absent: null */
+	int64_t broker_ms; /* the record's broker timestamp */
+	struct str key;    /* absent: null */
+	struct str value;  /* absent: null */
 	const struct header *headers;
 	unsigned header_count;
 };
@@ -48,20 +48,20 @@ struct event {
 	struct str correlationid, causationid, traceparent; /* absent unless given */
 	bool has_time;
 	int64_t time_ms;
-	struct str raw;       /* the value as it came */
+	struct str raw;               /* the value as it came */
 	const struct header *headers; /* those of the message */
 	unsigned header_count;
-	const void *data;     /* the struct of the input's record type */
-	uint64_t identity;    /* hash64 of (source, id) */
-	uint64_t content;     /* digest of type, time and decoded data */
+	const void *data;  /* the struct of the input's record type */
+	uint64_t identity; /* hash64 of (source, id) */
+	uint64_t content;  /* digest of type, time and decoded data */
 };
 
 struct yyjson_val;
 
 /* An envelope whose data was not decoded yet. */
 struct envelope {
-	struct event event;           /* all but data, content */
-	struct yyjson_val *data;      /* NULL: no data */
+	struct event event;      /* all but data, content */
+	struct yyjson_val *data; /* NULL: no data */
 };
 
 const struct header *message_header(const struct message *, struct str name);

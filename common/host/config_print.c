@@ -139,7 +139,7 @@ static const char document_head[] =
 	"`kafka.security.protocol = SASL_SSL`. What the commit protocol stands on cannot be set "
 	"that "
 	"way: isolation level, commits, assignment strategy, idempotence. A secret can be in a "
-        "file: "
+	"file: "
 	"`kafka.sasl.password.file = FILE` (`TALLY_KAFKA_SASL_PASSWORD_FILE`) reads "
 	"`kafka.sasl.password` from it, and so for every property that is one.\n"
 	"\n"

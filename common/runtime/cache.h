@@ -20,18 +20,18 @@ struct cell {
 	const struct entity *entity;
 	struct str id; /* behind the cell, in its block */
 	uint64_t hash;
-	void *record;  /* behind the cell; all zeros: new */
-	bool loaded;   /* what Redis holds is known */
-	bool asked;    /* named by the load that is being gathered */
-	bool used;     /* since it last stood at the old end */
-	bool exists;   /* in Redis, or changed by an event */
-	bool listed;   /* in the changed list of the open batch */
-	void *written; /* FIGURES: the record as the last sealed batch wrote it */
+	void *record;       /* behind the cell; all zeros: new */
+	bool loaded;        /* what Redis holds is known */
+	bool asked;         /* named by the load that is being gathered */
+	bool used;          /* since it last stood at the old end */
+	bool exists;        /* in Redis, or changed by an event */
+	bool listed;        /* in the changed list of the open batch */
+	void *written;      /* FIGURES: the record as the last sealed batch wrote it */
 	int64_t changed_at; /* position after its last change; -1: never */
 	int64_t due_ms;     /* its entry in the due-time index; 0: none; -1: to be written anew */
 	struct cell *newer, *older;
-	size_t block;   /* bytes of the cell and what lies behind it */
-	size_t counted; /* bytes of it that the cache has counted */
+	size_t block;        /* bytes of the cell and what lies behind it */
+	size_t counted;      /* bytes of it that the cache has counted */
 	struct arena memory; /* what a document's record points to */
 };
 
@@ -39,7 +39,7 @@ struct cache {
 	struct table cells;
 	struct cell *newest, *oldest;
 	size_t bytes, limit; /* of all cells */
-	uint64_t *seen; /* hashes of all entities named since it was empty; NULL: not known */
+	uint64_t *seen;      /* hashes of all entities named since it was empty; NULL: not known */
 	size_t seen_room, seen_count;
 };
 

@@ -41,7 +41,7 @@ struct chunk {
 	unsigned decoded; /* messages decoded so far */
 	struct item *items;
 	unsigned item_count, item_room;
-	unsigned folded; /* items folded so far */
+	unsigned folded;         /* items folded so far */
 	struct cell_name *names; /* of the cells, in the same order */
 	unsigned name_room;
 	struct cell **cells;

@@ -46,7 +46,7 @@ struct entity {
 	const char *name;               /* "order" */
 	const struct record_type *type; /* generated from schemas/state */
 	enum entity_form form;
-	struct str prefix; /* "order:" */
+	struct str prefix;   /* "order:" */
 	const char *pattern; /* "order:<order_id>", for documents */
 	/* The message key whose shard owns the entity with this id. */
 	struct str (*owner)(struct str id);

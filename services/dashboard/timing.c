@@ -18,7 +18,7 @@
 #define ASK_MS 5000
 #define ANSWER_MS 1000
 #define ANSWER_BYTES_MOST (4 * 1024 * 1024)
-#define SAMPLES 13 /* a minute of them */
+#define SAMPLES 13    /* a minute of them */
 #define HOSTS_MOST 64 /* of one name */
 
 struct asked {

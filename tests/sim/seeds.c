@@ -19,7 +19,9 @@ const struct sim_seed sim_seeds[] = {
 	{ .app = "counter", .mutant = "epochs_before_metadata", .seed = 612 },
 	{ .app = "counter", .mutant = "cursor_while_pending", .seed = 110 },
 	/* Hundreds of runs, or more, show these once. */
-	{ .app = "counter", .seed = 1409, .words = "told to leave while it replays what is untold" },
+	{ .app = "counter",
+	  .seed = 1409,
+	  .words = "told to leave while it replays what is untold" },
 	{ .app = "counter", .seed = 4659, .words = "the same, from the start of the log" },
 	{ .app = NULL },
 };

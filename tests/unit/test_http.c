@@ -224,7 +224,7 @@ static void a_fresh_snapshot_is_waited_for(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(answers_when_all_is_well),
 	cmocka_unit_test(says_what_is_wrong),
-		cmocka_unit_test(says_what_is_not_known),
+	cmocka_unit_test(says_what_is_not_known),
 	cmocka_unit_test(a_loop_that_stands_still_is_not_alive),
 	cmocka_unit_test(a_taken_address_is_a_failure),
 	cmocka_unit_test(a_fresh_snapshot_is_waited_for),

@@ -63,7 +63,8 @@ static void answer_cursor(int32_t partition, uint64_t ticket, int64_t output_cur
 	h->cursor = (struct cursor){
 		.exists = true,
 		.output_cursor = output_cursor,
-		.metadata = STR("tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped="),
+		.metadata =
+			STR("tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped="),
 		.log_end = 1000,
 		.topic_id = STR("T"),
 		.partitions = 2,
