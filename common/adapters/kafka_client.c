@@ -18,7 +18,8 @@
 #define LEVEL_DEBUG 7
 #define AGAIN_MS 10000
 
-/* Set by the adapters: another value would break the commit protocol. */
+/* Set by the adapters: another value would break the commit protocol. What librdkafka logs of its
+ * connections is a part of it: a commit through one that broke is in doubt. */
 static const char *const reserved[] = {
 	"acks",
 	"auto.offset.reset",
@@ -31,7 +32,9 @@ static const char *const reserved[] = {
 	"group.instance.id",
 	"group.protocol",
 	"isolation.level",
+	"log.connection.close",
 	"log.queue",
+	"log_level",
 	"metadata.broker.list",
 	"partition.assignment.strategy",
 	"partitioner",
@@ -72,12 +75,14 @@ static bool is_said_again(struct kafka_client *client, const char *text)
 {
 	const char *words = strstr(text, "]: ");
 	uint64_t said = hash64(str_from_c(words ? words : text));
+	unsigned at = said % KAFKA_WORDS_KEPT; /* others may take the place: then they come again */
 	int64_t now_ms = system_now_ms();
 
-	if (atomic_load(&client->said) == said && now_ms - atomic_load(&client->said_ms) < AGAIN_MS)
+	if (atomic_load(&client->said[at]) == said &&
+	    now_ms - atomic_load(&client->said_ms[at]) < AGAIN_MS)
 		return true;
-	atomic_store(&client->said_ms, now_ms);
-	atomic_store(&client->said, said);
+	atomic_store(&client->said_ms[at], now_ms);
+	atomic_store(&client->said[at], said);
 	return false;
 }
 
@@ -199,19 +204,39 @@ struct rc kafka_conf_new(const struct kafka_options *options, rd_kafka_conf_t **
 	return OK;
 }
 
+static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
+{
+	(void)rk;
+	(void)error;
+	(void)reason;
+	(void)opaque;
+}
+
+void kafka_conf_ignore_errors(rd_kafka_conf_t *conf)
+{
+	rd_kafka_conf_set_error_cb(conf, on_error);
+}
+
 struct rc kafka_client_open(struct kafka_client *client, rd_kafka_type_t type,
                             rd_kafka_conf_t *conf)
 {
 	char words[ERROR_BYTES];
 
 	atomic_store(&client->shaken, false);
-	atomic_store(&client->said, 0);
+	for (unsigned i = 0; i < KAFKA_WORDS_KEPT; i++)
+		atomic_store(&client->said[i], 0);
 	rd_kafka_conf_set_opaque(conf, client);
 	client->rk = rd_kafka_new(type, conf, words, sizeof(words));
 	if (client->rk)
 		return OK;
 	rd_kafka_conf_destroy(conf);
 	return rc_fail(RC_CONFIG, "Kafka client: %s", words);
+}
+
+void kafka_client_serve(struct kafka_client *client)
+{
+	while (rd_kafka_poll(client->rk, 0) > 0)
+		;
 }
 
 void kafka_client_close(struct kafka_client *client)

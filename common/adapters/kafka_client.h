@@ -16,6 +16,7 @@
 
 #include "common/adapters/kafka_broker.h"
 
+#define KAFKA_WORDS_KEPT 16
 #define TOPIC_NAME_BYTES 256 /* Kafka's limit is 249 characters */
 
 /* A client's opaque: what the callbacks of librdkafka's threads leave behind. */
@@ -23,9 +24,9 @@ struct kafka_client {
 	rd_kafka_t *rk;
 	/* A connection failed or a request timed out since it was last cleared. */
 	atomic_bool shaken;
-	/* The hash of the last error's words, and when they were said. */
-	_Atomic uint64_t said;
-	_Atomic int64_t said_ms;
+	/* The hashes of some errors' words, and when they were said. */
+	_Atomic uint64_t said[KAFKA_WORDS_KEPT];
+	_Atomic int64_t said_ms[KAFKA_WORDS_KEPT];
 	void *owner;
 };
 
@@ -36,8 +37,12 @@ struct rc kafka_conf_put(rd_kafka_conf_t *, const char *name, const char *value)
 struct rc kafka_conf_put_int(rd_kafka_conf_t *, const char *name, int64_t value);
 /* The operator's properties, put last. */
 struct rc kafka_conf_put_properties(rd_kafka_conf_t *, const struct kafka_options *);
+/* Every error is in the log already, and comes again as what a call returns. */
+void kafka_conf_ignore_errors(rd_kafka_conf_t *);
 /* Makes the client; the configuration is used up in any case. */
 struct rc kafka_client_open(struct kafka_client *, rd_kafka_type_t, rd_kafka_conf_t *);
+/* For a client whose events nobody wants: lets go of those that came. */
+void kafka_client_serve(struct kafka_client *);
 /* Ends the client at once: nothing is waited for, no group is left in order. */
 void kafka_client_close(struct kafka_client *);
 

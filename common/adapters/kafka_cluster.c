@@ -50,6 +50,7 @@ static struct rc configure(const struct kafka_options *options, rd_kafka_conf_t 
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		TRY(kafka_conf_put(conf, fixed[i].name, fixed[i].value));
+	kafka_conf_ignore_errors(conf);
 	return kafka_conf_put_properties(conf, options);
 }
 
@@ -107,6 +108,7 @@ static struct rc await(struct kafka_cluster *cluster, const char *what, rd_kafka
 	rd_kafka_event_t *event = rd_kafka_queue_poll(cluster->queue, KAFKA_CLUSTER_TIMEOUT_MS);
 	struct rc rc;
 
+	kafka_client_serve(&cluster->client);
 	if (!event)
 		return rc_fail(RC_UNAVAILABLE, "%s: no answer from %s within %d s", what,
 		               cluster->options->brokers, KAFKA_CLUSTER_TIMEOUT_MS / 1000);

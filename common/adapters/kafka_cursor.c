@@ -208,6 +208,7 @@ static void serve(void *self, struct job *list)
 {
 	struct kafka_cursor *r = self;
 
+	kafka_client_serve(&r->client);
 	while (list) {
 		struct read_job *job = (struct read_job *)(void *)list;
 		bool kept = false;
@@ -240,6 +241,7 @@ static struct rc open_client(struct kafka_cursor *r)
 	struct rc rc;
 
 	TRY(kafka_conf_new(r->options, &conf));
+	kafka_conf_ignore_errors(conf);
 	rc = kafka_conf_put(conf, "group.id", r->options->group);
 	if (rc_ok(rc)) /* has to fit max.poll.interval.ms, though neither is in use here */
 		rc = kafka_conf_put_int(conf, "session.timeout.ms", r->options->session_timeout_ms);

@@ -64,15 +64,6 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	(void)opaque;
 }
 
-/* Every error is in the log already, and comes again as what a call returns. */
-static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
-{
-	(void)rk;
-	(void)error;
-	(void)reason;
-	(void)opaque;
-}
-
 /* 0: the text stays librdkafka's. */
 static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 {
@@ -99,7 +90,7 @@ struct rc kafka_transactional_open(struct kafka_producer *p, const struct kafka_
 		return rc;
 	}
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	rd_kafka_conf_set_error_cb(conf, on_error);
+	kafka_conf_ignore_errors(conf);
 	if (statistics) {
 		p->client.owner = statistics;
 		rd_kafka_conf_set_stats_cb(conf, on_statistics);

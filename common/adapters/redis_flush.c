@@ -198,10 +198,10 @@ static void put_asof(struct encoding *e, const struct flush *flush)
 	command_add(&c, buf_str(&json));
 }
 
-static void put_meta(struct encoding *e, const struct flush *flush)
+static void put_meta(struct encoding *e, const struct flush *flush, bool release)
 {
 	const struct shard_meta *meta = &flush->meta;
-	struct command c = begin(e, STR("HSET"), 1 + 14 + (flush->release ? 2 : 0));
+	struct command c = begin(e, STR("HSET"), 1 + 14 + (release ? 2 : 0));
 
 	redis_add_meta_key(&c, e->options, flush->partition);
 	command_add_lit(&c, "cursor");
@@ -218,14 +218,15 @@ static void put_meta(struct encoding *e, const struct flush *flush)
 	command_add_i64(&c, meta->partitions);
 	command_add_lit(&c, "rebuilding");
 	command_add_i64(&c, meta->rebuilding);
-	if (flush->release) {
+	if (release) {
 		command_add_lit(&c, "released");
 		command_add_lit(&c, "1");
 	}
 }
 
-unsigned redis_encode_flush(const struct flush *flush, const struct redis_options *options,
-                            struct buf *buf, struct arena *scratch)
+unsigned redis_encode_flush(const struct flush *flush, bool release,
+                            const struct redis_options *options, struct buf *buf,
+                            struct arena *scratch)
 {
 	struct encoding e = { .buf = buf, .options = options, .scratch = scratch };
 
@@ -238,7 +239,7 @@ unsigned redis_encode_flush(const struct flush *flush, const struct redis_option
 		put_group(&e, &e.groups[i], true);
 	}
 	put_asof(&e, flush);
-	put_meta(&e, flush);
+	put_meta(&e, flush, release);
 	begin(&e, STR("EXEC"), 0);
 	return e.commands;
 }
@@ -259,34 +260,52 @@ static void forget(redisReply *reply)
 		freeReplyObject(reply);
 }
 
-/* Is R what the flush expects? Watches the meta. */
-static enum redis_flush_end compare(struct redis_connection *connection, const struct flush *flush,
-                                    struct encoding *e)
+static bool is_text(const redisReply *reply, struct str text)
 {
-	redisReply *watched = NULL, *cursor = NULL;
+	return reply->type == REDIS_REPLY_STRING && str_eq(str_of(reply->str, reply->len), text);
+}
+
+/* R, claimer and claim. */
+static bool is_claim(const redisReply *found, const struct claim *ours)
+{
+	char number[20];
+
+	return found->elements == 3 && is_text(found->element[1], str_from_c(ours->id)) &&
+	       is_text(found->element[2],
+	               str_of(number, i64_to_text((int64_t)ours->ticket, number)));
+}
+
+/* Is R what the flush expects, and does our claim stand? Watches the meta. */
+static enum redis_flush_end compare(struct redis_connection *connection, const struct flush *flush,
+                                    const struct claim *ours, struct encoding *e, bool *claimed)
+{
+	redisReply *watched = NULL, *found = NULL;
 	enum redis_flush_end end = REDIS_FLUSH_NOT_DONE;
 	struct command c;
 
 	c = begin(e, STR("WATCH"), 1);
 	redis_add_meta_key(&c, e->options, flush->partition);
-	c = begin(e, STR("HGET"), 2);
+	c = begin(e, STR("HMGET"), 4);
 	redis_add_meta_key(&c, e->options, flush->partition);
 	command_add_lit(&c, "cursor");
+	command_add_lit(&c, "claimer");
+	command_add_lit(&c, "claim");
 	redis_connection_append(connection, buf_str(e->buf));
 	buf_clear(e->buf);
 	if (!rc_ok(redis_connection_send(connection)) ||
 	    !rc_ok(redis_connection_receive(connection, &watched)) ||
-	    !rc_ok(redis_connection_receive(connection, &cursor)))
+	    !rc_ok(redis_connection_receive(connection, &found)))
 		; /* it only looked */
 	else if (watched->type == REDIS_REPLY_ERROR)
 		end = ended(end, watched->str);
-	else if (cursor->type == REDIS_REPLY_ERROR)
-		end = ended(end, cursor->str);
-	else
-		end = redis_is_cursor(cursor, flush->expect) ? REDIS_FLUSH_DONE
-		                                             : REDIS_FLUSH_REFUSED;
+	else if (found->type == REDIS_REPLY_ERROR)
+		end = ended(end, found->str);
+	else if (found->type == REDIS_REPLY_ARRAY && found->elements == 3)
+		end = redis_is_cursor(found->element[0], flush->expect) ? REDIS_FLUSH_DONE
+		                                                        : REDIS_FLUSH_REFUSED;
+	*claimed = end == REDIS_FLUSH_DONE && is_claim(found, ours);
 	forget(watched);
-	forget(cursor);
+	forget(found);
 	return end;
 }
 
@@ -367,20 +386,23 @@ static enum redis_flush_end finish(struct redis_connection *connection, const st
 /* That the meta changed does not say that R did: another field of it is no reason to give the shard
  * up, so it is compared again. */
 enum redis_flush_end redis_flush_run(struct redis_connection *connection, const struct flush *flush,
-                                     struct buf *buf, struct arena *scratch)
+                                     const struct claim *ours, struct buf *buf,
+                                     struct arena *scratch)
 {
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		struct encoding e = { .buf = buf, .options = connection->options };
 		enum redis_flush_end end;
 		unsigned commands;
+		bool claimed;
 
 		buf_clear(buf);
-		end = compare(connection, flush, &e);
+		end = compare(connection, flush, ours, &e, &claimed);
 		if (end == REDIS_FLUSH_REFUSED)
 			unwatch(connection, &e);
 		if (end != REDIS_FLUSH_DONE)
 			return end;
-		commands = redis_encode_flush(flush, connection->options, buf, scratch);
+		commands = redis_encode_flush(flush, flush->release && claimed, connection->options,
+		                              buf, scratch);
 		redis_connection_append(connection, buf_str(buf));
 		if (!rc_ok(redis_connection_send(connection)))
 			return REDIS_FLUSH_IN_DOUBT;

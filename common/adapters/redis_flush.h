@@ -19,14 +19,15 @@
 
 #include "common/adapters/redis_command.h"
 #include "common/adapters/redis_connection.h"
+#include "common/adapters/redis_request.h"
 #include "common/adapters/redis_store.h"
 
 /* Adds "<prefix>meta:<topic>:<partition>". */
 void redis_add_meta_key(struct command *, const struct redis_options *, int32_t partition);
 /* Appends MULTI up to EXEC; returns the number of commands, so of answers. Scratch is for its own
  * use. */
-unsigned redis_encode_flush(const struct flush *, const struct redis_options *, struct buf *,
-                            struct arena *scratch);
+unsigned redis_encode_flush(const struct flush *, bool release, const struct redis_options *,
+                            struct buf *, struct arena *scratch);
 
 /* How a flush ended. */
 enum redis_flush_end {
@@ -35,8 +36,9 @@ enum redis_flush_end {
 	REDIS_FLUSH_NOT_DONE, /* surely not executed; rc_text() says why */
 	REDIS_FLUSH_IN_DOUBT, /* executed, or not, or half with R `torn` */
 };
-/* Runs it on an open connection; buf and scratch are for its own use. */
-enum redis_flush_end redis_flush_run(struct redis_connection *, const struct flush *, struct buf *,
-                                     struct arena *scratch);
+/* Runs it on an open connection; buf and scratch are for its own use. A release is left out where
+ * the meta has another claim than ours. */
+enum redis_flush_end redis_flush_run(struct redis_connection *, const struct flush *,
+                                     const struct claim *ours, struct buf *, struct arena *scratch);
 
 #endif

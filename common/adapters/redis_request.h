@@ -38,7 +38,7 @@ struct request {
 	uint64_t ticket;
 	const struct load *load;
 	const struct flush *flush;
-	struct claim claim;       /* claim, unclaim, try, wipe: ours */
+	struct claim claim;       /* claim, unclaim, try, wipe, flush: ours */
 	char id[META_TEXT_BYTES]; /* claim: the name we left there before; unclaim: that before us */
 	struct offsets offsets;   /* try */
 	unsigned max;             /* due */

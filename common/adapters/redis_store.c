@@ -190,7 +190,7 @@ static void flush_one(struct redis_lane *l, struct request *r)
 	const char *words;
 
 	if (rc_ok(redis_connection_open(&l->connection)))
-		end = redis_flush_run(&l->connection, r->flush, &l->buf, &l->scratch);
+		end = redis_flush_run(&l->connection, r->flush, &r->claim, &l->buf, &l->scratch);
 	words = rc_text();
 	arena_clear(&l->scratch);
 	if (FAIL_POINT_ERROR("F1")) {
@@ -302,6 +302,7 @@ static void port_flush(void *self, const struct flush *flush)
 	struct request *r = request_new(REQUEST_FLUSH, flush->partition, flush->ticket);
 
 	r->flush = flush;
+	r->claim = *claim_of(s, flush->partition);
 	lane_put(&s->writes.lane, &r->job, 0);
 }
 

@@ -12,6 +12,7 @@
 #include "common/host/metrics.h"
 
 #define TURN_MOST_MS 10000 /* the loop turns at least every second */
+#define FAILURES_MOST 3    /* of a shard in a row: that is no passing trouble */
 #define ASK_MS 250         /* for a snapshot: the loop is seldom away for longer */
 
 static bool has_word(struct str query, struct str word)
@@ -52,7 +53,7 @@ static bool check_shards(const struct snapshot *snapshot, struct buf *out)
 	for (unsigned i = 0; i < snapshot->shard_count; i++) {
 		const struct shard_row *row = &snapshot->shards[i];
 
-		if (row->status.state != SHARD_REFUSED)
+		if (row->status.state != SHARD_REFUSED && row->status.failures < FAILURES_MOST)
 			continue;
 		buf_printf(out, "[-]shards failed: partition %" PRId32 ": %s\n",
 		           row->status.partition, row->words);

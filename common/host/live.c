@@ -232,6 +232,19 @@ static void set_producer(struct live *live, bool there)
 	}
 }
 
+/* A member may well have no partition, where there are more processes than partitions. */
+static void set_group(struct live *live, bool has_producer)
+{
+	struct snapshot *s = &live->snapshot;
+	const char *trouble = process_group_trouble(live->process);
+	bool ok = s->shard_count > 0 || (has_producer && !trouble[0]);
+
+	set_link(&s->group, ok,
+	         trouble[0] ? trouble
+	                    : "no partition is assigned, nor do the brokers answer; "
+	                      "kafka_client_error in the log says why");
+}
+
 static void put_snapshot(struct live *live)
 {
 	struct snapshot *s = &live->snapshot;
@@ -247,10 +260,7 @@ static void put_snapshot(struct live *live)
 	for (unsigned i = 0; i < s->shard_count; i++)
 		s->shards[i].clear_ms =
 			pace_clear_ms(&live->pace, &s->shards[i].status, s->taken_ms);
-	/* A member may well have no partition, where there are more processes than partitions. */
-	set_link(&s->group, s->shard_count > 0 || has_producer,
-	         "no partition is assigned, nor do the brokers answer; kafka_client_error in the "
-	         "log says why");
+	set_group(live, has_producer);
 	set_producer(live, has_producer);
 	set_link(&s->redis, true, "");
 	for (unsigned i = 0; i < s->shard_count; i++)

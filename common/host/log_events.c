@@ -61,12 +61,16 @@ const struct log_event log_events[] = {
 	  "Redis refused a call (OOM, READONLY, NOPERM, LOADING ...); it is tried again." },
 	{ "redis_not_connected", LOG_WARN,
 	  "Redis cannot be reached or used; it is tried again. `text` says why." },
+	{ "redis_unread", LOG_WARN,
+	  "tally-dashboard: a question to Redis failed, `error` says how; once a minute at most." },
 	{ "redrive_failed", LOG_WARN,
 	  "A redrive that the dashboard was asked for ended early after `records` were sent; "
 	  "`error` says why. Asked for again it goes on where it was: nothing is sent twice." },
 	{ "reference_record_left_out", LOG_WARN,
 	  "A record of the reference topic is not valid and does not count. Only tallyctl should "
 	  "write there." },
+	{ "reference_unread", LOG_WARN,
+	  "The reference topic cannot be read; shards wait before a change of it. It is tried again." },
 	{ "reference_unwatched", LOG_WARN,
 	  "tally-dashboard cannot read what was published of units (dashboard.kafka); it goes on "
 	  "with what it read before and with what boards tell. `error` says why." },

@@ -130,7 +130,7 @@ struct flush {
 	int32_t partition;
 	int64_t expect;         /* R as we know it, or R_EMPTY */
 	struct shard_meta meta; /* input_cursor is the new R; claimer and tries stay as they are */
-	bool release;           /* also set `released` */
+	bool release; /* also set `released`, where the claim that was made last is still ours */
 	const struct write *const *writes;
 	unsigned write_count;
 };

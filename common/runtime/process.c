@@ -18,7 +18,10 @@
 #define CHUNK_BYTES_INTERNAL (128 * 1024) /* a block's entries cost more than their bytes */
 #define TAKES_A_TURN 8
 #define REOPEN_RETRY_MS 500
+#define TROUBLE_BYTES 240
 #define REFERENCE_POLL_MS 50
+#define REFERENCE_AGAIN_MS 500  /* after a failure */
+#define REFERENCE_SAID_TIMES 20 /* as often it is said again */
 #define IDLE_TURN_MS 200
 #define TARGETS_RETRY_MS 100
 #define SLOW_TRANSACTION_MS 1000 /* from here on a transaction is not to grow further */
@@ -64,6 +67,10 @@ struct process {
 	unsigned pace;            /* folded records that may wait for a transaction */
 	unsigned carried_records; /* of the transaction under way */
 	int64_t reference_ms;
+	unsigned reference_failures; /* in a row; the last one's words: */
+	char reference_words[TROUBLE_BYTES];
+	char group_words
+		[TROUBLE_BYTES]; /* of the group's trouble since it gave or took partitions */
 	struct flush_call *flushes;
 	struct load_call *loads;
 	struct append_call *appends;
@@ -224,9 +231,14 @@ static void add_duration(struct durations *d, int64_t ms)
 
 /* ---- carrying out what shards ask for ------------------------------------------------ */
 
+static int64_t reference_next_ms(const struct process *p)
+{
+	return p->reference_ms + (p->reference_failures ? REFERENCE_AGAIN_MS : REFERENCE_POLL_MS);
+}
+
 static void read_reference(struct process *p, int64_t now_ms)
 {
-	if (p->reading_reference || now_ms - p->reference_ms < REFERENCE_POLL_MS)
+	if (p->reading_reference || now_ms < reference_next_ms(p))
 		return;
 	p->reading_reference = true;
 	p->reference_ms = now_ms;
@@ -420,8 +432,22 @@ static void published(struct process *p, const struct happening *h, int64_t now_
 	}
 }
 
+/* Shards may stand before a marker until it can be read. */
+static void reference_failed(struct process *p, const struct happening *h)
+{
+	snprintf(p->reference_words, sizeof(p->reference_words), "reading the reference data: %s",
+	         h->words ? h->words : rc_code_text(h->rc.code));
+	if (p->reference_failures++ % REFERENCE_SAID_TIMES == 0)
+		log_warn("reference_unread", LOG_TEXT("error", p->reference_words), LOG_END);
+}
+
 static void reference_came(struct process *p, const struct happening *h)
 {
+	if (rc_ok(h->rc))
+		p->reference_failures = 0;
+	else
+		reference_failed(p, h);
+
 	for (unsigned i = 0; i < h->reference.count; i++)
 		reference_store_add(p->reference, &h->reference.messages[i]);
 	if (h->reference.next > reference_store_next(p->reference))
@@ -507,6 +533,10 @@ static void happened(struct process *p, const struct happening *h, int64_t now_m
 	case HAPPENED_TRIED:
 	case HAPPENED_DUE: break;
 	}
+	if (h->kind == HAPPENED_ASSIGNED || h->kind == HAPPENED_REVOKED)
+		p->group_words[0] = '\0';
+	if (h->kind == HAPPENED_TROUBLE && h->partition < 0)
+		snprintf(p->group_words, sizeof(p->group_words), "%s", h->words ? h->words : "");
 	if (h->partition < 0)
 		return;
 	struct shard *s = shard_at(p, h->partition);
@@ -625,16 +655,27 @@ static bool take_for(struct process *p, struct shard *s, int64_t now_ms)
 	return some || s->standing.position != before;
 }
 
+/* Where memory is short all shards wait until some of it was flushed. What was not told can be
+ * flushed behind K only: the first of the shards that have such goes on until it is there. */
+static bool may_take(const struct process *p, unsigned n)
+{
+	if (p->held_bytes < LIMIT_UNFLUSHED_BYTES)
+		return true;
+	for (unsigned i = 0; i < n; i++)
+		if (p->shards[i] && shard_is_untold(p->shards[i]))
+			return false;
+	return p->shards[n] && shard_is_untold(p->shards[n]);
+}
+
 /* A few chunks, shard after shard; true: there may be more. */
 static bool take(struct process *p, int64_t now_ms)
 {
 	unsigned taken = 0;
 	for (unsigned i = 0; i < p->shard_count && taken < TAKES_A_TURN; i++) {
 		unsigned n = (p->next_take + i) % p->shard_count;
-		if (p->shard_setting.queued_records >= p->pace ||
-		    p->held_bytes >= LIMIT_UNFLUSHED_BYTES)
+		if (p->shard_setting.queued_records >= p->pace)
 			break;
-		if (p->shards[n] && take_for(p, p->shards[n], now_ms))
+		if (p->shards[n] && may_take(p, n) && take_for(p, p->shards[n], now_ms))
 			taken++;
 	}
 	if (p->shard_count)
@@ -672,6 +713,11 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Only what time alone brings about: for the rest a happening wakes the host. */
 static int64_t shard_next_turn(const struct process *p, const struct shard *s, int64_t next)
 {
@@ -681,18 +727,22 @@ static int64_t shard_next_turn(const struct process *p, const struct shard *s, i
 	if (can_claim || s->state == SHARD_REFUSED || (s->flushing && !s->flush_sent))
 		at = earlier(at, s->retry_ms);
 	if ((s->state == SHARD_REFERENCE || s->awaited_pin >= 0) && !p->reading_reference)
-		at = earlier(at, p->reference_ms + REFERENCE_POLL_MS);
+		at = earlier(at, reference_next_ms(p));
 	if (s->gathering.batches && !s->flushing && s->state == SHARD_RUNNING)
 		at = earlier(at, s->flushed_ms + shard_flush_interval(s));
+	bool idle = p->publisher.state == PUBLISHER_IDLE;
+	if (s->left_out_ms) /* its batch goes alone, then */
+		return idle ? earlier(at, later(s->left_out_ms, p->publisher.retry_ms)) : at;
 	bool waiting_batch = s->ready || (s->open && !batch_is_bare(s->open)) ||
 	                     (s->carried && !s->carried->carried);
-	int64_t tell = s->state == SHARD_RUNNING ? shard_tell_ms(s) : INT64_MAX;
-	if ((waiting_batch || tell < at) && p->publisher.state == PUBLISHER_IDLE) {
+	bool tells = s->state == SHARD_RUNNING && s->standing.position >= s->output_cursor;
+	int64_t tell = tells ? shard_tell_ms(s) : INT64_MAX;
+	if ((waiting_batch || tell < at) && idle) {
 		int64_t begin = p->publisher.begun_ms +
 		                (p->busy ? longest_wait_ms(p) : p->options.txn_interval_min_ms);
 		if (!waiting_batch && begin < tell)
 			begin = tell;
-		at = earlier(at, begin > p->publisher.retry_ms ? begin : p->publisher.retry_ms);
+		at = earlier(at, later(begin, p->publisher.retry_ms));
 	}
 	return at;
 }
@@ -758,14 +808,30 @@ const struct process_stats *process_stats(const struct process *p)
 	return stats;
 }
 
+/* What a shard waits for that stands before reference data which cannot be read. */
+static void tell_reference(const struct process *p, const struct shard *s, struct shard_status *out)
+{
+	if (!p->reference_failures || (s->state != SHARD_REFERENCE && s->awaited_pin < 0))
+		return;
+	out->words = p->reference_words;
+	out->failures = p->reference_failures;
+}
+
+const char *process_group_trouble(const struct process *p)
+{
+	return p->group_words;
+}
+
 unsigned process_shards(const struct process *p, struct shard_status *out, unsigned max)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < p->shard_count; i++) {
 		if (!p->shards[i] || !p->shards[i]->owned)
 			continue;
-		if (n < max)
+		if (n < max) {
 			shard_status_of(p->shards[i], &out[n]);
+			tell_reference(p, p->shards[i], &out[n]);
+		}
 		n++;
 	}
 	return n;

@@ -80,7 +80,8 @@ struct shard_status {
 	uint64_t output_number; /* seq at K */
 	unsigned dirty;         /* unflushed writes */
 	bool rebuilding;
-	bool left_out; /* paused since its outputs cannot be published */
+	bool left_out;     /* paused since its outputs cannot be published */
+	unsigned failures; /* in a row, of what it waits for; words say of what */
 };
 
 #define DURATION_BUCKETS 16
@@ -92,7 +93,7 @@ struct durations {
 
 struct process_stats {
 	uint64_t records, events, applied, skipped, rejected[REASON_COUNT];
-	uint64_t outputs, suppressed;
+	uint64_t outputs;
 	uint64_t batches, transactions, aborts, unknown_outcomes, flushes, flush_refusals, writes,
 		loads, loaded_keys, claims, rebuilds, timers;
 	uint64_t cache_entities, dirty_writes, memory_bytes;
@@ -106,6 +107,8 @@ struct publishing {
 	unsigned failed;   /* transactions in a row */
 	const char *words; /* of the last of those */
 };
+/* What the group said last since it gave or took partitions, as that it may not be joined; "". */
+const char *process_group_trouble(const struct process *);
 struct publishing process_publishing(const struct process *);
 /* Fills at most max rows, returns how many shards there are. */
 unsigned process_shards(const struct process *, struct shard_status *out, unsigned max);

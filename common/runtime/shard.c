@@ -689,5 +689,6 @@ void shard_status_of(const struct shard *s, struct shard_status *out)
 		.dirty = s->settled_pairs + s->gathering.pairs,
 		.rebuilding = s->standing.position < s->output_cursor,
 		.left_out = s->left_out_ms != 0,
+		.failures = s->failures,
 	};
 }

@@ -151,6 +151,7 @@ void shard_happened(struct shard *, const struct happening *, int64_t now_ms,
 void shard_tick(struct shard *, int64_t now_ms, int64_t wall_ms, struct shard_update *);
 
 /* May records be taken for it now? until: the offset that the take must stay below. */
+bool shard_is_untold(const struct shard *);
 bool shard_wants_records(const struct shard *, int64_t *until);
 /* chunk.taken was filled. */
 void shard_taken(struct shard *, int64_t now_ms, struct shard_update *);

@@ -344,16 +344,20 @@ void shard_fold(struct shard *s, int64_t now_ms, struct shard_update *u)
 	finish_chunk(s, now_ms, u);
 }
 
+/* What a replay has not told is told, and then flushed, behind K only: it must get there. */
+bool shard_is_untold(const struct shard *s)
+{
+	return s->standing.position < s->output_cursor && s->settled &&
+	       s->settled->after.position > s->covered;
+}
+
 bool shard_wants_records(const struct shard *s, int64_t *until)
 {
 	*until = s->standing.position < s->output_cursor && !MUTANT(no_cut) ? s->output_cursor
 	                                                                    : INT64_MAX;
 	if (s->standing.position >= s->output_cursor && !shard_trial_allows(s, until))
 		return false;
-	/* What a replay has not told is told, and then flushed, behind K only: it must get there. */
-	bool untold = s->standing.position < s->output_cursor && s->settled &&
-	              s->settled->after.position > s->covered;
-	bool full = s->settled_pairs >= SETTLED_PAIRS_MOST && !untold;
+	bool full = s->settled_pairs >= SETTLED_PAIRS_MOST && !shard_is_untold(s);
 	/* In a rebuild R is written first: a load that is compared with no R proves nothing. */
 	return s->owned && s->state == SHARD_RUNNING && s->input_cursor >= 0 && !s->chunk.busy &&
 	       !s->ready && !full;

@@ -345,6 +345,27 @@ static void test_release_without_progress(void **state)
 	assert_true(check(1, 0).input_cursor == 5);
 }
 
+/* A late one says nothing of who came after. */
+static void test_release_is_the_claimers(void **state)
+{
+	struct flush flush;
+
+	(void)state;
+	claim(0, 0, "tx-a");
+	assert_int_equal(flush_writes(0, 0, R_EMPTY, 5, NULL, 0), STORE_OK);
+	claim(1, 0, "tx-b");
+	flush = flush_of(0, 5, 5);
+	flush.release = true;
+	assert_int_equal(send_flush(0, &flush), STORE_OK);
+	assert_false(check(1, 0).released);
+	claim(0, 0, "tx-a");
+	claim(1, 0, "tx-b");
+	flush = flush_of(0, 5, 5);
+	flush.release = true;
+	assert_int_equal(send_flush(1, &flush), STORE_OK);
+	assert_true(check(1, 0).released);
+}
+
 /* A claim that came to nothing is taken back, but never another's name. */
 static void test_unclaim(void **state)
 {
@@ -812,6 +833,7 @@ int suite_store(struct store_rig *of)
 		TEST(test_flush_leaves_the_claimer),
 		TEST(test_meta_comes_back),
 		TEST(test_release),
+		TEST(test_release_is_the_claimers),
 		TEST(test_release_without_progress),
 		TEST(test_unclaim),
 		TEST(test_flush_compares),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -21,7 +20,7 @@ from rig.workers import WORKERS, Fleet, Worker, tallyctl
 EVENTS = 20000
 DRAIN_S = 2.0
 READY_S = 60.0
-AWAY_S = 4.0
+AWAY_S, AWAY_LINES_MOST = 4.0, 15
 EX_USAGE, EX_CONFIG = 64, 78
 SECRET = "correct-horse-battery"
 
@@ -132,7 +131,7 @@ def must_serve_and_drain(stage: Stage, place: Place, work: ladders.Ladder) -> No
 
 
 def must_wait_for_brokers(stage: Stage, place: Place) -> None:
-    """It says what it waits for, at every client once in a while, and goes on waiting."""
+    """It says what it waits for, not again and again, and goes on waiting."""
     port = free_port()
     nobody = replace(place, brokers=f"127.0.0.1:{free_port()}")
     worker = Worker(WORKERS[0], 8, nobody, stage.logs, {"http.address": f"127.0.0.1:{port}"})
@@ -141,9 +140,8 @@ def must_wait_for_brokers(stage: Stage, place: Place) -> None:
     status, said = get(port, "/readyz")
     must(status == 503 and "[-]group failed: no partition is assigned" in said, f"{status} {said}")
     must(get(port, "/livez")[0] == 200, "it is not alive")
-    told = re.findall(r"event=kafka_client_error worker=\w+ client=(\S+) .*brokers are down",
-                      worker.log.read_text())
-    must(told and len(told) == len(set(told)), f"brokers are down: {told}")
+    told = worker.log.read_text().count("event=kafka_client_error")
+    must(0 < told < AWAY_LINES_MOST, f"{told} lines of the log")
     drain_in_time(worker)
 
 

@@ -129,13 +129,20 @@ static void says_what_is_wrong(void **state)
 	snprintf(f->snapshot.group.words, sizeof(f->snapshot.group.words), "not joined");
 	f->snapshot.shards[0].status.state = SHARD_REFUSED;
 	snprintf(f->snapshot.shards[0].words, sizeof(f->snapshot.shards[0].words), "run repair");
+	f->snapshot.shards[1].status =
+		(struct shard_status){ .partition = 4, .state = SHARD_WAITING, .failures = 3 };
+	snprintf(f->snapshot.shards[1].words, sizeof(f->snapshot.shards[1].words), "claim: OOM");
+	f->snapshot.shards[2].status =
+		(struct shard_status){ .partition = 5, .state = SHARD_CLAIM, .failures = 2 };
+	f->snapshot.shard_count = 3;
 	f->health.probe_redis = no_redis;
 	board_put(f->health.board, &f->snapshot);
 	assert_status(ask(f, "GET", "/readyz"), 503);
 	assert_string_equal(body_of(f->answer),
 	                    "[+]loop ok\n[-]group failed: not joined\n"
 	                    "[-]redis failed: connection refused\n[+]producer ok\n[+]draining ok\n"
-	                    "[-]shards failed: partition 3: run repair\nfailed\n");
+	                    "[-]shards failed: partition 3: run repair\n"
+	                    "[-]shards failed: partition 4: claim: OOM\nfailed\n");
 	assert_status(ask(f, "GET", "/livez"), 200);
 	fixture_free(f);
 }

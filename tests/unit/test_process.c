@@ -57,15 +57,16 @@ static const struct fake_call *assign(int32_t partition)
 	return fake_expect(&f, "claim", partition);
 }
 
+static const char *metadata = "tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped=";
+
 static void answer_cursor(int32_t partition, uint64_t ticket, int64_t output_cursor)
 {
 	struct happening *h = fake_answer(&f, HAPPENED_CURSOR, partition, ticket);
 	h->cursor = (struct cursor){
 		.exists = true,
 		.output_cursor = output_cursor,
-		.metadata =
-			STR("tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 untold=0 skipped="),
-		.log_end = 1000,
+		.metadata = str_from_c(metadata),
+		.log_end = 100000,
 		.topic_id = STR("T"),
 		.partitions = 2,
 	};
@@ -332,6 +333,37 @@ static void what_is_folded_again_goes_at_full_speed(void **state)
 	assert_true(f.most > 8);
 }
 
+static int64_t position_of(unsigned row)
+{
+	struct shard_status rows[FAKE_PARTITIONS];
+	assert_true(process_shards(p, rows, FAKE_PARTITIONS) > row);
+	return rows[row].position;
+}
+
+/* What was not told can be let go of behind K only, so memory that is short does not keep a shard
+ * from getting there. */
+static void a_replay_gets_behind_K_whatever_is_held(void **state)
+{
+	(void)state;
+	const int64_t K = 6000; /* that many batches hold more than is allowed */
+	const char *before = metadata;
+	metadata = "tw1 seq=0 origin=0 topic=T pin=-1 first=1 logic=1 untold=6000 skipped=";
+	open_producer();
+	go_on_below(0, assign(0), K);
+	go_on_below(1, assign(1), K);
+	metadata = before;
+	for (int64_t offset = 0; offset < K - 1; offset++) {
+		fold(0, offset, 0);
+		fold(1, offset, 0);
+	}
+	assert_int_equal(position_of(0), K - 1);
+	assert_true(position_of(1) < K - 1); /* one at a time */
+	assert_sleeps();
+	fold(0, K - 1, 0);
+	assert_int_equal(position_of(0), K);
+	fake_expect(&f, "publish", -1);
+}
+
 static void lost_with_everything_under_way(void **state)
 {
 	(void)state;
@@ -465,10 +497,38 @@ static void the_reference_is_read_to_its_end_for_a_pin(void **state)
 	read = fake_expect(&f, "read_reference", -1);
 	assert_int_equal(read->number, 4);
 	h = fake_answer(&f, HAPPENED_REFERENCE, -1, read->ticket);
+	h->rc = (struct rc){ RC_UNAVAILABLE };
+	h->words = "not authorized";
+	turn();
+	struct shard_status row;
+	process_shards(p, &row, 1);
+	assert_int_equal(row.failures, 1);
+	assert_string_equal(row.words, "reading the reference data: not authorized");
+	f.now_ms += 499;
+	turn();
+	assert_null(fake_next(&f));
+	f.now_ms += 1;
+	turn();
+	read = fake_expect(&f, "read_reference", -1);
+	h = fake_answer(&f, HAPPENED_REFERENCE, -1, read->ticket);
 	h->reference.next = 5;
 	h->reference.at_end = true;
 	turn();
 	fake_expect(&f, "start", 0);
+	process_shards(p, &row, 1);
+	assert_int_equal(row.failures, 0);
+}
+
+static void what_the_group_refuses_is_told(void **state)
+{
+	(void)state;
+	open_producer();
+	assert_string_equal(process_group_trouble(p), "");
+	fake_answer(&f, HAPPENED_TROUBLE, -1, 0)->words = "Group authorization failed";
+	turn();
+	assert_string_equal(process_group_trouble(p), "Group authorization failed");
+	run(0);
+	assert_string_equal(process_group_trouble(p), "");
 }
 
 static void a_drain_finishes_what_is_under_way(void **state)
@@ -520,11 +580,13 @@ static const struct CMUnitTest tests[] = {
 	T(an_unknown_outcome_claims_every_shard_again),
 	T(what_was_too_slow_goes_in_smaller_parts),
 	T(what_is_folded_again_goes_at_full_speed),
+	T(a_replay_gets_behind_K_whatever_is_held),
 	T(lost_with_everything_under_way),
 	T(a_slow_store_is_waited_for_asleep),
 	T(a_revoke_behind_a_transaction_sleeps),
 	T(a_timer_that_could_not_be_appended_goes_again),
 	T(the_reference_is_read_to_its_end_for_a_pin),
+	T(what_the_group_refuses_is_told),
 	T(a_drain_finishes_what_is_under_way),
 	T(freed_in_the_middle_of_everything),
 };

@@ -47,7 +47,7 @@ struct store_call {
 	struct offsets offsets;   /* try_offsets */
 	unsigned max;             /* read_due */
 	unsigned removed;         /* wipe: keys so far */
-	struct claim claim;       /* claim, unclaim, try, wipe: ours */
+	struct claim claim;       /* claim, unclaim, try, wipe, flush: ours */
 	char id[META_TEXT_BYTES]; /* claim: the name we left here before; unclaim: that before us */
 	char meta_key[KEY_BYTES];
 };
@@ -233,7 +233,7 @@ static bool execute_flush(struct store_call *c)
 	s->meta.state = META_WHOLE;
 	memcpy(s->meta.claimer, now.claimer, sizeof(now.claimer));
 	s->meta.claim = now.claim;
-	s->meta.released = now.released || c->flush.release;
+	s->meta.released = now.released || (c->flush.release && is_claimed(c, &now));
 	s->meta.trying = now.trying;
 	s->meta.tried = now.tried;
 	s->meta.tries = now.tries;
@@ -546,6 +546,7 @@ static void port_flush(void *self, const struct flush *flush)
 
 	for (unsigned i = 0; i < flush->write_count; i++)
 		writes[i] = write_copy(&c->memory, flush->writes[i]);
+	c->claim = *claim_of(self, flush->partition);
 	c->theirs_flush = flush;
 	c->flush = *flush;
 	c->flush.writes = writes;
