@@ -45,6 +45,7 @@ struct connection {
 	struct event *deadline;
 	enum connection_state state;
 	bool last; /* close after the answer */
+	bool idle; /* nothing of the next request came yet */
 	struct connection *before, *after;
 };
 
@@ -209,8 +210,14 @@ static void serve(struct connection *c)
 
 static void on_input(struct bufferevent *stream, void *arg)
 {
+	struct connection *c = arg;
+
 	(void)stream;
-	serve(arg);
+	if (c->idle && c->state == READING) {
+		c->idle = false;
+		set_deadline(c, WEB_HEAD_SECONDS);
+	}
+	serve(c);
 }
 
 /* All that was written is with the kernel. */
@@ -229,7 +236,8 @@ static void on_sent(struct bufferevent *stream, void *arg)
 		return;
 	}
 	c->state = READING;
-	set_deadline(c, IDLE_SECONDS);
+	c->idle = evbuffer_get_length(bufferevent_get_input(stream)) == 0;
+	set_deadline(c, c->idle ? IDLE_SECONDS : WEB_HEAD_SECONDS);
 	serve(c);
 }
 

@@ -214,3 +214,15 @@ void buf_printf(struct buf *b, const char *format, ...)
 	}
 	b->len += (size_t)len;
 }
+
+void buf_put_key_part(struct buf *b, struct str id)
+{
+	for (size_t i = 0; i < id.len; i++) {
+		if (id.ptr[i] == ':')
+			buf_put_lit(b, "%3A");
+		else if (id.ptr[i] == '%')
+			buf_put_lit(b, "%25");
+		else
+			buf_put_char(b, id.ptr[i]);
+	}
+}

@@ -20,6 +20,8 @@ struct buf {
 void buf_init(struct buf *, struct arena *arena_or_null);
 void buf_release(struct buf *);
 void buf_grow(struct buf *, size_t more); /* room for at least `more` bytes */
+/* An id as a part of a key that has others behind it: without colons. */
+void buf_put_key_part(struct buf *, struct str id);
 
 static inline void buf_clear(struct buf *b)
 {

@@ -58,7 +58,8 @@ const struct option options[] = {
 	{ "http.address", OPTION_TEXT, AT(http_address), 1, 255, NULL, "auto",
 	  "Where /livez, /readyz, /metrics and /shards are served: host:port, or off. auto: "
 	  "127.0.0.1 "
-	  "with the worker's own port, or any free one where that is taken." },
+	  "with the worker's own port, or any free one where that is taken (not for "
+	  "tally-dashboard, which has port 9640)." },
 	{ "http.token.file", OPTION_FILE, AT(http_token_file), 0, 4096, NULL, "",
 	  "tally-dashboard: a file that holds the bearer token that every request must carry; "
 	  "needed where http.address serves other machines." },

@@ -11,6 +11,7 @@
 
 #include "common/adapters/system_clock.h"
 #include "common/base/hash.h"
+#include "common/base/log.h"
 #include "common/base/timestamp.h"
 #include "common/host/version.h"
 #include "services/dashboard/page.h"
@@ -30,6 +31,7 @@
 #define OF_405_POST OF_PROBLEM "Allow: GET, HEAD, POST\r\n"
 #define OF_503 OF_PROBLEM "Retry-After: 2\r\n"
 #define TAG_BYTES 18
+#define SAY_AGAIN_MS 60000
 #define POST_PATH STR("/api/v1/redrive") /* the only one */
 
 /* ---- who may ask -------------------------------------------------------- */
@@ -73,7 +75,7 @@ bool api_host_is_local(struct str host)
 
 /* ---- pieces of answers -------------------------------------------------- */
 
-static void put_problem(struct api *api, struct web_answer *answer, const struct problem *problem)
+static void put_problem(struct web_answer *answer, const struct problem *problem)
 {
 	struct json j;
 
@@ -83,10 +85,11 @@ static void put_problem(struct api *api, struct web_answer *answer, const struct
 	json_put_text(&j, "title", problem->title);
 	json_put_i64(&j, "status", problem->status);
 	json_put_str(&j, "detail", problem->detail);
-	if (problem->status == 503 && api->away_ms) {
+	if (problem->since_ms) {
 		char since[24];
 
-		json_put_str(&j, "since", str_of(since, timestamp_format(api->away_ms, since)));
+		json_put_str(&j, "since",
+		             str_of(since, timestamp_format(problem->since_ms, since)));
 	}
 	json_close(&j, '}');
 	buf_put_char(answer->body, '\n');
@@ -98,22 +101,21 @@ static void put_problem(struct api *api, struct web_answer *answer, const struct
 	                                           : OF_PROBLEM;
 }
 
-static void put_words(struct api *api, struct web_answer *answer, int status, const char *title,
-                      const char *detail)
+static void put_words(struct web_answer *answer, int status, const char *title, const char *detail)
 {
-	put_problem(api, answer, &(struct problem){ status, title, str_from_c(detail) });
+	put_problem(answer, &(struct problem){ status, title, str_from_c(detail), 0 });
 }
 
-static void put_405(struct api *api, const struct http_head *head, struct web_answer *answer)
+static void put_405(const struct http_head *head, struct web_answer *answer)
 {
-	put_words(api, answer, 405, "Method not allowed",
+	put_words(answer, 405, "Method not allowed",
 	          "there is GET and HEAD, and POST to /api/v1/redrive");
 	if (str_eq(head->path, POST_PATH))
 		answer->headers = OF_405_POST;
 }
 
 /* What the server found wrong with the request. */
-static void put_bad_head(struct api *api, const struct http_head *head, struct web_answer *answer)
+static void put_bad_head(const struct http_head *head, struct web_answer *answer)
 {
 	static const struct {
 		int status;
@@ -130,9 +132,9 @@ static void put_bad_head(struct api *api, const struct http_head *head, struct w
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (words[i].status == answer->status)
-			put_words(api, answer, answer->status, words[i].title, words[i].detail);
+			put_words(answer, answer->status, words[i].title, words[i].detail);
 	if (answer->status == 405)
-		put_405(api, head, answer);
+		put_405(head, answer);
 }
 
 static void put_tag(const struct web_answer *answer, char tag[20])
@@ -183,14 +185,37 @@ static view_fn *const views[] = {
 	[VIEW_REDRIVE] = view_redrive,
 };
 
+void api_redis_answered(struct api *api)
+{
+	api->away_ms = 0;
+}
+
+/* The words of a failure are for the log: once, and again after a while. */
+static void log_unread(struct api *api)
+{
+	int64_t now_ms = system_now_ms();
+
+	if (api->unread_said_ms && now_ms - api->unread_said_ms < SAY_AGAIN_MS)
+		return;
+	api->unread_said_ms = now_ms;
+	log_warn("redis_unread", LOG_TEXT("error", rc_text()), LOG_END);
+}
+
 /* Redis gave no answer, or one that is none. */
 static void put_away(struct api *api, struct web_answer *answer, struct rc rc)
 {
-	if (rc.code != RC_PROTOCOL && !api->away_ms)
+	static const struct str detail =
+		STR_INIT("figures cannot be read now; the log of this service says why");
+
+	log_unread(api);
+	if (rc.code == RC_PROTOCOL)
+		api->away_ms = 0;
+	else if (!api->away_ms)
 		api->away_ms = system_wall_ms();
-	put_words(api, answer, 503,
-	          rc.code == RC_PROTOCOL ? "Redis refused the question" : "Redis gives no answer",
-	          "figures cannot be read now; the log of this service says why");
+	put_problem(answer, &(struct problem){ 503,
+	                                       api->away_ms ? "Redis gives no answer"
+	                                                    : "Redis refused the question",
+	                                       detail, api->away_ms });
 }
 
 /* False: the answer is a problem. */
@@ -223,9 +248,9 @@ static bool run_view(struct api *api, const struct http_head *head, const struct
 	}
 	/* The others do not ask Redis. */
 	if (route->view != VIEW_INDEX && route->view < VIEW_REFUSALS)
-		api->away_ms = 0;
+		api_redis_answered(api);
 	if (v.problem.status) {
-		put_problem(api, answer, &v.problem);
+		put_problem(answer, &v.problem);
 		return false;
 	}
 	json_close(&v.json, '}');
@@ -319,13 +344,13 @@ static void answer_api(struct api *api, const struct http_head *head, struct web
 	struct route route;
 
 	if (api->token.ptr && !api_token_matches(head->authorization, api->token)) {
-		put_words(api, answer, 401, "Not authorised",
+		put_words(answer, 401, "Not authorised",
 		          head->authorization.ptr ? "the token is not the one of this service"
 		                                  : "a bearer token is needed");
 		return;
 	}
 	if (!route_parse(head->path, head->query, &api->arena, &route, &problem)) {
-		put_problem(api, answer, &problem);
+		put_problem(answer, &problem);
 		return;
 	}
 	if (head->post) {
@@ -370,6 +395,8 @@ static bool is_ready(struct api *api)
 
 	view_read(&v, "EXISTS", NULL, 0, "asof:measures");
 	rc = view_round(&v);
+	if (rc_ok(rc))
+		api_redis_answered(api);
 	return rc_ok(rc);
 }
 
@@ -391,7 +418,7 @@ static void answer_metrics(struct api *api, struct web_answer *answer)
 	if (api->watch)
 		watch_copy(api->watch, &api->arena, &watched);
 	api->stats.kafka_asked = api->watch != NULL;
-	api->stats.kafka_ok = watched.fresh;
+	api->stats.kafka_ok = watched.fresh || watched.redis_away;
 	web_metrics_render(&api->stats, answer->body);
 	answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
 }
@@ -416,15 +443,15 @@ void api_answer(void *self, const struct http_head *head, struct web_answer *ans
 	struct api *api = self;
 
 	if (answer->status != 200)
-		put_bad_head(api, head, answer);
+		put_bad_head(head, answer);
 	else if (!head->post && answer_service(api, head, answer))
 		;
 	else if (!api->token.ptr && !api_host_is_local(head->host))
-		put_words(api, answer, 421, "Not this host",
+		put_words(answer, 421, "Not this host",
 		          "without a token only this machine's own names are answered: "
 		          "127.0.0.1, localhost, [::1]");
 	else if (head->post && !str_eq(head->path, POST_PATH))
-		put_405(api, head, answer);
+		put_405(head, answer);
 	else if (head->post || !answer_file(api, head, answer))
 		answer_api(api, head, answer);
 	web_metrics_count(&api->stats, answer->status);

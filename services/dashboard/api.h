@@ -27,6 +27,7 @@ struct api {
 	struct arena arena;        /* of the request under way */
 	struct str token;          /* absent: none is asked for */
 	int64_t away_ms;           /* wall clock: since when Redis gives no answer; 0: it does */
+	int64_t unread_said_ms;    /* monotonic: when the log was told last; 0: never */
 	char tag[20];              /* of the answer under way */
 	char live_tag[20];         /* of what the streams know; "": there are none */
 	struct web_stats stats;
@@ -37,6 +38,9 @@ struct api {
 void api_answer(void *self, const struct http_head *, struct web_answer *);
 /* Makes the next event of the streams in out; false: nothing has changed since the last. */
 bool api_event(struct api *, struct buf *out);
+
+/* Somebody else had an answer of Redis. */
+void api_redis_answered(struct api *);
 
 /* Is it the header's value for this token? Takes as long whatever differs. */
 bool api_token_matches(struct str authorization, struct str token);

@@ -11,16 +11,24 @@
  */
 #include <stdlib.h>
 
+#include "common/base/hash.h"
 #include "common/domain/measure.h"
 #include "services/dashboard/view.h"
 
-#define SAMPLE 16 /* of a unit's members, to find where it lies */
+#define SAMPLE 16          /* of a unit's members, to find where it lies */
+#define MEMBERS_MOST 20000 /* of one board, where boards are joined */
 #define PAIRS_MOST 20000
 
 /* ---- which boards there are ---- */
 
-/* Asks which measures have a board of the company in the period; returns the first's number. */
-static unsigned boards_ask(struct view *v)
+/* The measures that have a board of the company in the period; money ordered comes first. */
+struct kept {
+	struct str measures[MONEY_RANKED];
+	unsigned count;
+};
+
+/* Returns the number of the first question. */
+static unsigned kept_ask(struct view *v)
 {
 	unsigned first = 0;
 
@@ -34,13 +42,14 @@ static unsigned boards_ask(struct view *v)
 	return first;
 }
 
-/* The measure whose board names the most people: money ordered comes before money collected. */
-static struct str boards_measure(const struct view *v, unsigned first)
+static struct kept kept_take(const struct view *v, unsigned first)
 {
+	struct kept kept = { .count = 0 };
+
 	for (enum money money = 0; money < MONEY_RANKED; money++)
 		if (v->answers[first + money].number > 0)
-			return money_name(money);
-	return str_of(NULL, 0);
+			kept.measures[kept.count++] = money_name(money);
+	return kept;
 }
 
 static struct rc no_boards(struct view *v)
@@ -116,19 +125,15 @@ static struct rc rank(struct view *v, struct member *members, unsigned count)
 
 static void put_ranks(struct view *v, const struct member *members, unsigned count)
 {
-	int64_t from = v->route->from, place = 0;
+	int64_t from = v->route->from;
 
 	json_name(&v->json, "rows");
 	json_open(&v->json, '[');
 	for (unsigned i = 0; i < count; i++) {
-		/* Who has the same score since the same instant shares the place. */
-		if (i == 0 || members[i].score != members[i - 1].score ||
-		    members[i].reached_ms != members[i - 1].reached_ms)
-			place = (int64_t)i + 1;
 		if (i + 1 < from || i + 1 >= from + v->route->count)
 			continue;
 		json_open(&v->json, '{');
-		json_put_i64(&v->json, "rank", place);
+		json_put_i64(&v->json, "rank", (int64_t)i + 1);
 		json_put_str(&v->json, "id", members[i].id);
 		json_put_i64(&v->json, "score", members[i].score);
 		view_instant(v, "reached",
@@ -174,59 +179,119 @@ struct rc view_board(struct view *v)
 
 /* ---- who was credited in a unit ---- */
 
-struct rc view_members(struct view *v)
+/* A board has only who moved its measure in the period: the unit's people stand on any of them. */
+struct people {
+	const struct str **ids;
+	unsigned count;
+	bool cut; /* a board has more than are joined */
+};
+
+static unsigned ask_boards(struct view *v, const struct kept *kept)
 {
 	const struct route *r = v->route;
-	struct str range[] = { arena_printf(v->arena, "%lld", (long long)r->from - 1),
-		               arena_printf(v->arena, "%lld",
-		                            (long long)(r->from + r->count - 2)) };
-	unsigned asof = freshness_ask(v), first = boards_ask(v), list, size, seats = 0;
-	const struct redis_answer *fresh, *ids;
-	struct str measure, unit = view_escaped(v, r->id);
-	int64_t total;
+	struct str range[] = { STR("0"), arena_printf(v->arena, "%d", MEMBERS_MOST) };
+	unsigned first = 0;
 
-	TRY(view_round(v));
-	fresh = v->answers;
-	measure = boards_measure(v, first);
-	if (!measure.ptr)
-		return no_boards(v);
-	size = view_read(v, "ZCARD", NULL, 0, "board:%.*s:%.*s:%.*s:%.*s", STR_ARG(measure),
-	                 STR_ARG(r->kind), STR_ARG(r->id), STR_ARG(r->period));
-	list = view_read(v, "ZREVRANGE", range, 2, "board:%.*s:%.*s:%.*s:%.*s", STR_ARG(measure),
-	                 STR_ARG(r->kind), STR_ARG(r->id), STR_ARG(r->period));
-	TRY(view_round(v));
-	total = v->answers[size].number;
-	ids = &v->answers[list];
-	if (total == 0)
-		return view_problem(v, 404, "Nobody", "nobody was credited in this %.*s in %.*s",
-		                    STR_ARG(r->kind), STR_ARG(r->period));
-	for (unsigned i = 0; i < ids->count; i++) {
-		unsigned number =
-			view_hash(v, "seat:payee:%.*s:%.*s:%.*s:%.*s", STR_ARG(ids->items[i].text),
-		                  STR_ARG(r->kind), STR_ARG(unit), STR_ARG(r->period));
+	for (unsigned i = 0; i < kept->count; i++) {
+		unsigned number = view_read(v, "ZREVRANGE", range, 2, "board:%.*s:%.*s:%.*s:%.*s",
+		                            STR_ARG(kept->measures[i]), STR_ARG(r->kind),
+		                            STR_ARG(r->id), STR_ARG(r->period));
 
 		if (i == 0)
+			first = number;
+	}
+	return first;
+}
+
+static bool same_id(const void *item, const void *key)
+{
+	return str_eq(*(const struct str *)item, *(const struct str *)key);
+}
+
+/* Those of the first board by score, then who stands only on the next one, and so on. */
+static struct people join_boards(struct view *v, const struct redis_answer *boards, unsigned count)
+{
+	struct people people = { .count = 0 };
+	struct table seen;
+	size_t room = 1;
+
+	for (unsigned b = 0; b < count; b++)
+		room += boards[b].count;
+	people.ids = arena_alloc(v->arena, room * sizeof(*people.ids));
+	table_init(&seen);
+	for (unsigned b = 0; b < count; b++) {
+		people.cut = people.cut || boards[b].count > MEMBERS_MOST;
+		for (unsigned i = 0; i < boards[b].count && i < MEMBERS_MOST; i++) {
+			struct str *id = &boards[b].items[i].text;
+			uint64_t hash = hash64(*id);
+
+			if (!str_is_utf8(*id) || table_find(&seen, hash, same_id, id))
+				continue;
+			table_add(&seen, hash, id);
+			people.ids[people.count++] = id;
+		}
+	}
+	table_release(&seen);
+	return people;
+}
+
+static struct rc put_people(struct view *v, const struct people *people)
+{
+	const struct route *r = v->route;
+	struct str unit = view_escaped(v, r->id);
+	int64_t from = r->from - 1, end = from + r->count;
+	unsigned seats = 0;
+
+	if (end > people->count)
+		end = people->count;
+	for (int64_t i = from; i < end; i++) {
+		unsigned number =
+			view_hash(v, "seat:payee:%.*s:%.*s:%.*s:%.*s", STR_ARG(*people->ids[i]),
+		                  STR_ARG(r->kind), STR_ARG(unit), STR_ARG(r->period));
+
+		if (i == from)
 			seats = number;
 	}
-	if (ids->count)
-		TRY(view_round(v));
-	json_put_str(&v->json, "kind", r->kind);
-	json_put_str(&v->json, "id", r->id);
-	json_put_str(&v->json, "period", r->period);
-	json_put_str(&v->json, "by", measure);
-	json_put_i64(&v->json, "total", total);
+	TRY(view_round(v));
+	json_put_i64(&v->json, "total", people->count);
+	json_put_bool(&v->json, "complete", !people->cut);
 	json_put_i64(&v->json, "from", r->from);
 	json_name(&v->json, "rows");
 	json_open(&v->json, '[');
-	for (unsigned i = 0; i < ids->count; i++) {
-		if (!str_is_utf8(ids->items[i].text))
-			continue;
+	for (int64_t i = from; i < end; i++) {
 		json_open(&v->json, '{');
-		json_put_str(&v->json, "id", ids->items[i].text);
-		view_integers(v, "figures", &v->answers[seats + i]);
+		json_put_str(&v->json, "id", *people->ids[i]);
+		view_integers(v, "figures", &v->answers[seats + (unsigned)(i - from)]);
 		json_close(&v->json, '}');
 	}
 	json_close(&v->json, ']');
+	return OK;
+}
+
+struct rc view_members(struct view *v)
+{
+	const struct route *r = v->route;
+	unsigned asof = freshness_ask(v), first = kept_ask(v);
+	const struct redis_answer *fresh;
+	struct people people;
+	struct kept kept;
+
+	TRY(view_round(v));
+	fresh = v->answers;
+	kept = kept_take(v, first);
+	if (!kept.count)
+		return no_boards(v);
+	first = ask_boards(v, &kept);
+	TRY(view_round(v));
+	people = join_boards(v, &v->answers[first], kept.count);
+	if (people.count == 0)
+		return view_problem(v, 404, "Nobody", "nobody was credited in this %.*s in %.*s",
+		                    STR_ARG(r->kind), STR_ARG(r->period));
+	json_put_str(&v->json, "kind", r->kind);
+	json_put_str(&v->json, "id", r->id);
+	json_put_str(&v->json, "period", r->period);
+	json_put_str(&v->json, "by", kept.measures[0]);
+	TRY(put_people(v, &people));
 	v->answers = fresh;
 	freshness_put(v, asof);
 	return OK;
@@ -238,21 +303,23 @@ struct unit {
 	struct str id;
 	unsigned number; /* of the question under way */
 	const struct redis_answer *figures, *people;
-	struct str parent; /* absent: not known */
-	bool twice;        /* more than one would do */
+	struct str measure; /* on whose board those people stand */
+	struct str parent;  /* absent: not known */
+	bool twice;         /* more than one would do */
 };
 
 struct level {
 	const char *kind;
 	struct unit *units;
 	unsigned count;
+	bool cut; /* there are more than are kept */
 };
 
 static void take_level(struct view *v, const char *kind, struct level *level)
 {
 	const struct catalog_ids *ids = catalog_find(v->catalog, str_from_c(kind));
 
-	*level = (struct level){ .kind = kind, .count = ids->count };
+	*level = (struct level){ .kind = kind, .count = ids->count, .cut = ids->cut };
 	level->units = arena_zalloc(v->arena, (ids->count + 1) * sizeof(*level->units));
 	for (unsigned i = 0; i < ids->count; i++) {
 		level->units[i].id = ids->ids[i];
@@ -284,26 +351,35 @@ static void keep_level(struct view *v, struct level *level)
 	qsort(level->units, kept, sizeof(*level->units), compare_units);
 }
 
+/* The people of units that have none yet, from the boards of one measure. */
 static void ask_people(struct view *v, struct level *level, struct str measure)
 {
 	static const struct str range[] = { STR_INIT("0"), STR_INIT("15") };
 
 	_Static_assert(SAMPLE == 16, "the range's end");
 	for (unsigned i = 0; i < level->count; i++)
-		level->units[i].number = view_read(
-			v, "ZREVRANGE", range, 2, "board:%.*s:%s:%.*s:%.*s", STR_ARG(measure),
-			level->kind, STR_ARG(level->units[i].id), STR_ARG(v->route->period));
+		if (!level->units[i].measure.ptr)
+			level->units[i].number =
+				view_read(v, "ZREVRANGE", range, 2, "board:%.*s:%s:%.*s:%.*s",
+			                  STR_ARG(measure), level->kind,
+			                  STR_ARG(level->units[i].id), STR_ARG(v->route->period));
 }
 
-static void take_people(const struct view *v, struct level *level)
+static void take_people(const struct view *v, struct level *level, struct str measure)
 {
-	for (unsigned i = 0; i < level->count; i++)
-		level->units[i].people = &v->answers[level->units[i].number];
+	for (unsigned i = 0; i < level->count; i++) {
+		struct unit *unit = &level->units[i];
+
+		if (unit->measure.ptr)
+			continue;
+		unit->people = &v->answers[unit->number];
+		if (unit->people->count)
+			unit->measure = measure;
+	}
 }
 
 /* Which of those people stand on the board of each unit above? */
-static void ask_parents(struct view *v, struct level *level, const struct level *above,
-                        struct str measure)
+static void ask_parents(struct view *v, struct level *level, const struct level *above)
 {
 	struct str people[SAMPLE];
 
@@ -316,7 +392,7 @@ static void ask_parents(struct view *v, struct level *level, const struct level 
 		for (unsigned a = 0; a < above->count && count; a++) {
 			unsigned number =
 				view_read(v, "ZMSCORE", people, count, "board:%.*s:%s:%.*s:%.*s",
-			                  STR_ARG(measure), above->kind,
+			                  STR_ARG(unit->measure), above->kind,
 			                  STR_ARG(above->units[a].id), STR_ARG(v->route->period));
 
 			if (a == 0)
@@ -349,15 +425,17 @@ static void take_parents(const struct view *v, struct level *level, const struct
 	}
 }
 
-static struct rc link_levels(struct view *v, struct level *levels, struct str measure)
+static struct rc link_levels(struct view *v, struct level *levels, const struct kept *kept)
 {
+	for (unsigned m = 0; m < kept->count; m++) {
+		for (unsigned i = 1; i < 3; i++)
+			ask_people(v, &levels[i], kept->measures[m]);
+		TRY(view_round(v));
+		for (unsigned i = 1; i < 3; i++)
+			take_people(v, &levels[i], kept->measures[m]);
+	}
 	for (unsigned i = 1; i < 3; i++)
-		ask_people(v, &levels[i], measure);
-	TRY(view_round(v));
-	for (unsigned i = 1; i < 3; i++)
-		take_people(v, &levels[i]);
-	for (unsigned i = 1; i < 3; i++)
-		ask_parents(v, &levels[i], &levels[i - 1], measure);
+		ask_parents(v, &levels[i], &levels[i - 1]);
 	TRY(view_round(v));
 	for (unsigned i = 1; i < 3; i++)
 		take_parents(v, &levels[i], &levels[i - 1]);
@@ -410,29 +488,31 @@ static void put_level(struct view *v, const struct level *level, const char *nam
 
 struct rc view_tree(struct view *v)
 {
-	unsigned asof = freshness_ask(v), first = boards_ask(v);
+	unsigned asof = freshness_ask(v), first = kept_ask(v);
+	bool linked, complete = v->catalog->complete;
 	const struct redis_answer *fresh;
 	struct level levels[3];
-	struct str measure;
-	bool linked;
+	struct kept kept;
 
 	take_level(v, "region", &levels[0]);
 	take_level(v, "city", &levels[1]);
 	take_level(v, "team", &levels[2]);
 	TRY(view_round(v));
 	fresh = v->answers;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
+		complete = complete && !levels[i].cut;
 		keep_level(v, &levels[i]);
-	measure = boards_measure(v, first);
-	linked = measure.ptr && levels[2].count * (size_t)levels[1].count +
-	                                        levels[1].count * (size_t)levels[0].count <=
-	                                PAIRS_MOST;
+	}
+	kept = kept_take(v, first);
+	linked = kept.count && levels[2].count * (size_t)levels[1].count +
+	                                       levels[1].count * (size_t)levels[0].count <=
+	                               PAIRS_MOST;
 	if (linked)
-		TRY(link_levels(v, levels, measure));
+		TRY(link_levels(v, levels, &kept));
 	linked = place_published(v, levels) || linked;
 	json_put_str(&v->json, "period", v->route->period);
 	json_put_bool(&v->json, "linked", linked);
-	json_put_bool(&v->json, "complete", v->catalog->complete);
+	json_put_bool(&v->json, "complete", complete);
 	put_level(v, &levels[0], "regions", false);
 	put_level(v, &levels[1], "cities", linked);
 	put_level(v, &levels[2], "teams", linked);

@@ -2,9 +2,9 @@
 /*
  * Views of figures: of one scope, day by day, of all scopes of a kind, and live.
  *
- * Redis does not say which time zone the company has, so "today" is the business
- * day of the latest event: it lies within a day of that event's day in UTC, and it
- * has figures. Its date is in the answer.
+ * Redis does not say which time zone the company has, so "today" is the latest day
+ * that has figures: it is at most one later than the latest event's day in UTC, and
+ * earlier where that event changed no figure. Its date is in the answer.
  */
 #include <stdlib.h>
 
@@ -180,13 +180,53 @@ struct rc view_scopes(struct view *v)
 
 /* ---- live ---- */
 
-#define CANDIDATES 3 /* the day after, the day itself, the day before */
+#define NEAR 3       /* the day after that of the latest event in UTC, that day, the day before */
+#define DAYS_BACK 30 /* no further than into the month before */
+
+struct candidate {
+	int32_t day;
+	unsigned figures, month; /* numbers of the questions */
+};
 
 static unsigned ask_company(struct view *v, enum period_kind kind, int32_t day)
 {
 	struct period_name name = period_of(kind, day);
 
 	return view_hash(v, "sales:company:all:%.*s", STR_ARG(period_str(&name)));
+}
+
+/* From the latest one back. */
+static struct rc ask_days(struct view *v, int32_t latest, struct candidate *days, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		days[i].day = latest - (int32_t)i;
+		days[i].figures = ask_company(v, PERIOD_DAY, days[i].day);
+		days[i].month = ask_company(v, PERIOD_MONTH, days[i].day);
+	}
+	return view_round(v);
+}
+
+/* NULL: none of them has figures. */
+static const struct candidate *find_day(const struct view *v, const struct candidate *days,
+                                        unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (v->answers[days[i].figures].count)
+			return &days[i];
+	return NULL;
+}
+
+/* Where no day has figures: one whose month has. Of the first, the day after, only that tells
+ * that it has come, and only where the month began with it. */
+static const struct candidate *find_month(const struct view *v, const struct candidate *days,
+                                          unsigned count)
+{
+	bool begins = period_first_day(PERIOD_MONTH, days[0].day) == days[0].day;
+
+	for (unsigned i = begins ? 0 : 1; i < count; i++)
+		if (v->answers[days[i].month].count)
+			return &days[i];
+	return NULL;
 }
 
 static void put_company(struct view *v, const char *what, enum period_kind kind, int32_t day,
@@ -204,36 +244,31 @@ static void put_company(struct view *v, const char *what, enum period_kind kind,
 /* The company's latest day and its month; null where none is kept. */
 struct rc view_live(struct view *v)
 {
-	unsigned asof = freshness_ask(v), days[CANDIDATES], months[CANDIDATES];
+	unsigned asof = freshness_ask(v);
+	const struct candidate *found = NULL;
 	const struct redis_answer *fresh;
+	struct candidate days[DAYS_BACK];
 	int64_t watermark_ms;
-	int32_t day, found = -1;
 
 	TRY(view_round(v));
 	fresh = v->answers;
 	watermark_ms = freshness_watermark(v, asof);
 	if (watermark_ms >= 0) {
-		day = (int32_t)(watermark_ms / MS_PER_DAY);
-		for (int32_t i = 0; i < CANDIDATES; i++) {
-			days[i] = ask_company(v, PERIOD_DAY, day + 1 - i);
-			months[i] = ask_company(v, PERIOD_MONTH, day + 1 - i);
+		int32_t latest = (int32_t)(watermark_ms / MS_PER_DAY) + 1;
+
+		TRY(ask_days(v, latest, days, NEAR));
+		found = find_day(v, days, NEAR);
+		if (!found) {
+			TRY(ask_days(v, latest, days, DAYS_BACK));
+			found = find_day(v, days, DAYS_BACK);
 		}
-		TRY(view_round(v));
-		for (int32_t i = CANDIDATES - 1; i >= 0; i--)
-			if (v->answers[days[i]].count)
-				found = i;
-		for (int32_t i = CANDIDATES - 1; i >= 0 && found < 0; i--)
-			if (v->answers[months[i]].count)
-				found = i;
-		for (int32_t i = CANDIDATES - 1; i >= 0; i--)
-			if (i == found) {
-				put_company(v, "day", PERIOD_DAY, day + 1 - i,
-				            &v->answers[days[i]]);
-				put_company(v, "month", PERIOD_MONTH, day + 1 - i,
-				            &v->answers[months[i]]);
-			}
+		if (!found)
+			found = find_month(v, days, DAYS_BACK);
 	}
-	if (found < 0) {
+	if (found) {
+		put_company(v, "day", PERIOD_DAY, found->day, &v->answers[found->figures]);
+		put_company(v, "month", PERIOD_MONTH, found->day, &v->answers[found->month]);
+	} else {
 		json_name(&v->json, "day");
 		json_null(&v->json);
 		json_name(&v->json, "month");

@@ -55,7 +55,8 @@ bool line_parse(struct str id, struct str payee, struct str month, struct str te
 	       int_of(root, "rate_ppm", &line->rate_ppm) &&
 	       int_of(root, "amount", &line->amount_minor) &&
 	       parse_cause(text_of(root, "cause", arena), &line->partition, &line->offset) &&
-	       str_is_utf8(id) && text.len > 2 && text.ptr[0] == '{';
+	       timestamp_parse(line->time, &line->time_ms) && str_is_utf8(id) && text.len > 2 &&
+	       text.ptr[0] == '{';
 	yyjson_doc_free(doc);
 	return good;
 }
@@ -74,28 +75,95 @@ static int compare_causes(const void *left, const void *right)
 	return str_cmp(a->id, b->id);
 }
 
+static int compare_ms(const void *left, const void *right)
+{
+	const int64_t *a = left, *b = right;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static bool time_of(yyjson_val *event, int64_t *ms)
+{
+	yyjson_val *time = yyjson_obj_get(event, "time");
+
+	return timestamp_parse(str_of(yyjson_get_str(time), yyjson_get_len(time)), ms);
+}
+
+/* Did it come after its payment, by their times? Else it may have waited. */
+static bool is_after_payment(yyjson_val *refund, yyjson_val *payments)
+{
+	yyjson_val *wanted = yyjson_obj_get(refund, "payment_id"), *payment;
+	int64_t paid_ms, refunded_ms;
+	size_t i, most;
+
+	yyjson_arr_foreach(payments, i, most, payment)
+	{
+		if (yyjson_equals(yyjson_obj_get(payment, "payment_id"), wanted))
+			return time_of(payment, &paid_ms) && time_of(refund, &refunded_ms) &&
+			       paid_ms < refunded_ms;
+	}
+	return false;
+}
+
+struct moments moments_of_order(yyjson_val *order, struct arena *arena)
+{
+	yyjson_val *payments = yyjson_obj_get(order, "payments");
+	yyjson_val *refunds = yyjson_obj_get(order, "refunds"), *event;
+	size_t i, most, room = yyjson_arr_size(payments) + yyjson_arr_size(refunds) + 1;
+	struct moments moments = { arena_alloc(arena, room * sizeof(*moments.ms)), 0 };
+
+	yyjson_arr_foreach(payments, i, most, event)
+	{
+		moments.count += time_of(event, &moments.ms[moments.count]);
+	}
+	yyjson_arr_foreach(refunds, i, most, event)
+	{
+		if (!is_after_payment(event, payments))
+			return (struct moments){ .count = 0 };
+		moments.count += time_of(event, &moments.ms[moments.count]);
+	}
+	qsort(moments.ms, moments.count, sizeof(*moments.ms), compare_ms);
+	return moments;
+}
+
+/* Is the payee's line number `at` in the log the order's event number `at` by time, alone? */
+static bool is_moment(const struct moments *moments, unsigned at, int64_t ms)
+{
+	return at < moments->count && moments->ms[at] == ms &&
+	       (at == 0 || moments->ms[at - 1] < ms) &&
+	       (at + 1 == moments->count || moments->ms[at + 1] > ms);
+}
+
 /* What money_at_rate() may be given. */
 static bool is_money(int64_t net_minor)
 {
 	return net_minor >= 0 && net_minor <= LIMIT_AMOUNT;
 }
 
-void lines_explain(struct line *lines, unsigned count)
+void lines_explain(struct line *lines, unsigned count, const struct moments *moments)
 {
-	int64_t net = 0;
+	int64_t net = 0, latest_ms = INT64_MIN; /* of the payee's lines before */
+	unsigned first = 0;                     /* of the payee */
 
 	qsort(lines, count, sizeof(*lines), compare_causes);
 	for (unsigned i = 0; i < count; i++) {
 		struct line *line = &lines[i];
+		bool certain;
 
-		if (i == 0 || !str_eq(line->payee, lines[i - 1].payee))
+		if (!str_eq(line->payee, lines[first].payee)) {
+			first = i;
 			net = 0;
+			latest_ms = INT64_MIN;
+		}
+		certain = latest_ms < line->time_ms && is_moment(moments, i - first, line->time_ms);
+		if (line->time_ms > latest_ms)
+			latest_ms = line->time_ms;
 		line->net_before_minor = net;
 		if (!money_add(net, line->basis_minor, &net))
 			net = -1;
 		line->net_after_minor = net;
-		if (!is_money(line->net_before_minor) || !is_money(net) || line->rate_ppm < 0 ||
-		    line->rate_ppm > RATE_PPM_MOST)
+		if (!certain || !is_money(line->net_before_minor) || !is_money(net) ||
+		    line->rate_ppm < 0 || line->rate_ppm > RATE_PPM_MOST)
 			continue;
 		line->before_minor = money_at_rate(line->net_before_minor, line->rate_ppm);
 		line->after_minor = money_at_rate(net, line->rate_ppm);
@@ -151,11 +219,9 @@ static void add_months(struct months *months, yyjson_val *events)
 
 	yyjson_arr_foreach(events, i, most, event)
 	{
-		yyjson_val *time = yyjson_obj_get(event, "time");
 		int64_t ms;
 
-		if (!timestamp_parse(str_of(yyjson_get_str(time), yyjson_get_len(time)), &ms) ||
-		    ms < ZONE_MS_MOST)
+		if (!time_of(event, &ms) || ms < ZONE_MS_MOST)
 			continue;
 		add_month(months, ms - ZONE_MS_MOST);
 		add_month(months, ms + ZONE_MS_MOST);
@@ -189,11 +255,12 @@ static unsigned places_of(struct view *v, yyjson_val *order, struct months *mont
 	return count;
 }
 
-/* Longer ones are left out: nobody waits for the search of a month of a million lines. */
+/* Longer ones are left out, and what is too much in all: nobody waits for a million lines. */
 static struct rc ask_places(struct view *v, struct payee_month *places, unsigned *count,
                             bool *complete)
 {
 	unsigned kept = 0;
+	int64_t total = 0;
 
 	for (unsigned i = 0; i < *count; i++)
 		places[i].number = view_read(v, "HLEN", NULL, 0, "lines:%.*s:%.*s",
@@ -202,10 +269,12 @@ static struct rc ask_places(struct view *v, struct payee_month *places, unsigned
 	for (unsigned i = 0; i < *count; i++) {
 		int64_t lines = v->answers[places[i].number].number;
 
-		if (lines > LINES_MOST)
+		if (lines > LINES_MOST || lines > LINES_TOTAL_MOST - total) {
 			*complete = false;
-		else if (lines > 0)
+		} else if (lines > 0) {
+			total += lines;
 			places[kept++] = places[i];
+		}
 	}
 	for (unsigned i = 0; i < kept; i++)
 		places[i].number = view_hash(v, "lines:%.*s:%.*s", STR_ARG(places[i].payee),
@@ -217,6 +286,7 @@ static struct rc ask_places(struct view *v, struct payee_month *places, unsigned
 struct rc lines_of_order(struct view *v, yyjson_val *order, struct line **out, unsigned *count,
                          bool *complete)
 {
+	struct moments moments = moments_of_order(order, v->arena);
 	struct months months = { .complete = true };
 	struct str order_id = text_of(order, "order_id", v->arena);
 	struct payee_month *places;
@@ -243,6 +313,8 @@ struct rc lines_of_order(struct view *v, yyjson_val *order, struct line **out, u
 				(*count)++;
 		}
 	}
-	lines_explain(*out, *count);
+	if (!*complete)
+		moments.count = 0;
+	lines_explain(*out, *count, &moments);
 	return OK;
 }

@@ -41,11 +41,15 @@ static void walk(struct dashboard *d)
 	struct catalog *catalog = &d->api.catalog;
 
 	for (unsigned i = 0; i == 0 || (i < FIRST_WALK_STEPS && !catalog->complete); i++) {
-		struct rc rc = catalog_step(catalog, d->api.reader, &d->api.arena, system_now_ms());
+		int64_t now_ms = system_now_ms();
+		bool asks = now_ms >= catalog->walk_ms;
+		struct rc rc = catalog_step(catalog, d->api.reader, &d->api.arena, now_ms);
 
 		arena_clear(&d->api.arena);
 		if (!rc_ok(rc))
 			return;
+		if (asks)
+			api_redis_answered(&d->api);
 	}
 }
 

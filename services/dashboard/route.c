@@ -61,7 +61,7 @@ void problem_set(struct problem *problem, struct arena *arena, int status, const
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	*problem = (struct problem){ status, title, arena_str(arena, str_from_c(words)) };
+	*problem = (struct problem){ status, title, arena_str(arena, str_from_c(words)), 0 };
 	/* Cut in the middle of a character it would be no text. */
 	while (!str_is_utf8(problem->detail))
 		problem->detail.len--;

@@ -50,6 +50,7 @@ struct problem {
 	int status;        /* 0: none */
 	const char *title; /* a literal */
 	struct str detail; /* in the arena */
+	int64_t since_ms;  /* wall clock; 0: it is not said since when */
 };
 
 /* query absent: none. False: problem says why. */

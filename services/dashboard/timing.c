@@ -11,6 +11,7 @@
 
 #include "common/adapters/http_fetch.h"
 #include "common/adapters/lane.h"
+#include "common/adapters/system_clock.h"
 #include "common/base/memory.h"
 #include "common/base/must.h"
 #include "common/base/timestamp.h"
@@ -18,7 +19,8 @@
 #define ASK_MS 5000
 #define ANSWER_MS 1000
 #define ANSWER_BYTES_MOST (4 * 1024 * 1024)
-#define SAMPLES 13    /* a minute of them */
+#define SAMPLES 13 /* a minute of them, more where some do not answer */
+#define MINUTE_MS 60000
 #define HOSTS_MOST 64 /* of one name */
 
 struct asked {
@@ -220,10 +222,12 @@ static void ask(struct timing *timing, struct asked *asked, struct buf *text)
 	bool fine = rc_ok(rc) && timing_read(buf_str(text), &sample);
 
 	pthread_mutex_lock(&timing->lock);
-	if (fine)
+	if (fine) {
+		sample.at_ms = system_now_ms();
 		asked->samples[asked->count++ % SAMPLES] = sample;
-	else
+	} else {
 		asked->count = 0;
+	}
 	pthread_mutex_unlock(&timing->lock);
 }
 
@@ -277,6 +281,18 @@ static void add(struct durations *to, const struct durations *more)
 		to->buckets[b] += more->buckets[b];
 }
 
+/* The latest sample that is as old, or the oldest that there is. */
+static const struct timing_sample *a_minute_before(const struct asked *asked,
+                                                   const struct timing_sample *now)
+{
+	unsigned kept = asked->count < SAMPLES ? asked->count : SAMPLES;
+	const struct timing_sample *then = now;
+
+	for (unsigned i = 1; i < kept && now->at_ms - then->at_ms < MINUTE_MS; i++)
+		then = &asked->samples[(asked->count - 1 - i) % SAMPLES];
+	return then;
+}
+
 unsigned timing_of(struct timing *timing, const char *worker, struct durations out[TIMING_KINDS])
 {
 	unsigned processes = 0;
@@ -291,7 +307,7 @@ unsigned timing_of(struct timing *timing, const char *worker, struct durations o
 		if (!asked->count)
 			continue;
 		now = &asked->samples[(asked->count - 1) % SAMPLES];
-		then = &asked->samples[asked->count < SAMPLES ? 0 : asked->count % SAMPLES];
+		then = a_minute_before(asked, now);
 		if (strcmp(now->worker, worker) != 0)
 			continue;
 		processes++;

@@ -22,6 +22,7 @@ enum timing_kind { TIMING_BATCH, TIMING_TRANSACTION, TIMING_FLUSH, TIMING_KINDS 
 /* What one process says. */
 struct timing_sample {
 	char worker[32]; /* "": it did not answer */
+	int64_t at_ms;   /* monotonic */
 	struct durations kinds[TIMING_KINDS];
 };
 

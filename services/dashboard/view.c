@@ -104,14 +104,7 @@ struct str view_escaped(struct view *v, struct str id)
 	struct buf out;
 
 	buf_init(&out, v->arena);
-	for (size_t i = 0; i < id.len; i++) {
-		if (id.ptr[i] == ':')
-			buf_put_lit(&out, "%3A");
-		else if (id.ptr[i] == '%')
-			buf_put_lit(&out, "%25");
-		else
-			buf_put_char(&out, id.ptr[i]);
-	}
+	buf_put_key_part(&out, id);
 	return buf_str(&out);
 }
 
@@ -190,6 +183,7 @@ void freshness_put(struct view *v, unsigned first)
 		if (fleet) {
 			json_put_i64(&v->json, "lag", fleet->lag);
 			json_put_i64(&v->json, "unowned", fleet->unowned);
+			view_instant(v, "waiting_since", fleet->waiting_ms);
 		}
 		json_close(&v->json, '}');
 	}

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/must.h"
+#include "common/base/timestamp.h"
 #include "common/host/connection.h"
 #include "services/tallyctl/outputs.h"
 #include "services/tallyctl/progress.h"
@@ -75,9 +76,33 @@ static struct rc open_once(struct watch *watch)
 	return session_fleets(&watch->session, NULL, watch->fleets, &watch->fleet_count);
 }
 
+/* What a shard does not show came behind the record before R, whose time that is, and was not there
+ * when the shard was last seen without a lag. */
+static void take_waiting(const struct watch_shard *before, int64_t broker_ms,
+                         struct watch_shard *out)
+{
+	if (!out->lag)
+		return;
+	out->lag_since_ms = before && before->lag ? before->lag_since_ms : system_wall_ms();
+	out->waiting_ms = broker_ms > out->lag_since_ms ? broker_ms : out->lag_since_ms;
+}
+
+/* The fleet of the look before; NULL: there was none. */
+static const struct watch_fleet *fleet_before(const struct watch *watch, const struct fleet *fleet)
+{
+	const struct watch_state *state = &watch->seen[watch->shown].state;
+
+	for (unsigned i = 0; i < state->count; i++)
+		if (state->fleets[i].worker == fleet->worker &&
+		    state->fleets[i].count == (unsigned)fleet->partitions)
+			return &state->fleets[i];
+	return NULL;
+}
+
 static struct rc take_fleet(struct watch *watch, const struct progress_row *rows,
                             const struct fleet *fleet, struct arena *arena, struct watch_fleet *out)
 {
+	const struct watch_fleet *before = fleet_before(watch, fleet);
 	size_t count = (size_t)fleet->partitions;
 	struct group_member *owners = arena_alloc(arena, count * sizeof(*owners));
 
@@ -90,6 +115,11 @@ static struct rc take_fleet(struct watch *watch, const struct progress_row *rows
 			                               .output_cursor = rows[p].output_cursor,
 			                               .lag = progress_row_lag(&rows[p]),
 			                               .member = owners[p] };
+		take_waiting(before ? &before->shards[p] : NULL, rows[p].meta.broker_ms,
+		             &out->shards[p]);
+		if (out->shards[p].lag &&
+		    (!out->waiting_ms || out->shards[p].waiting_ms < out->waiting_ms))
+			out->waiting_ms = out->shards[p].waiting_ms;
 		out->lag += out->shards[p].lag;
 		out->unowned += !owners[p].id.ptr;
 	}
@@ -148,12 +178,27 @@ static struct watch_passed measure(struct watch *watch, unsigned number,
 	};
 }
 
-static struct rc look(struct watch *watch, struct seen *out)
+/* A look begins with what Redis has: without it nothing of Kafka is asked. */
+static struct rc ask_redis(struct watch *watch, struct arena *arena, bool *away)
+{
+	const struct fleet *first = &watch->fleets[0];
+	struct rc rc;
+
+	if (!watch->fleet_count)
+		return OK;
+	rc = redis_admin_metas(watch->session.redis, str_from_c(first->worker->topic), 1,
+	                       arena_alloc(arena, sizeof(struct meta_row)));
+	*away = !rc_ok(rc);
+	return rc;
+}
+
+static struct rc look(struct watch *watch, struct seen *out, bool *redis_away)
 {
 	struct progress progress;
 	unsigned row = 0;
 
 	TRY(open_once(watch));
+	TRY(ask_redis(watch, &out->memory, redis_away));
 	TRY(progress_look(&watch->session, watch->fleets, watch->fleet_count, &out->memory,
 	                  &progress));
 	for (unsigned i = 0; i < watch->fleet_count && i < WATCH_FLEETS_MOST; i++) {
@@ -172,6 +217,7 @@ static void show(struct watch *watch)
 	pthread_mutex_lock(&watch->lock);
 	watch->shown = !watch->shown;
 	watch->seen[watch->shown].at_ms = system_now_ms();
+	watch->seen[watch->shown].state.redis_away = false;
 	pthread_mutex_unlock(&watch->lock);
 }
 
@@ -181,12 +227,21 @@ static void tell(struct watch *watch)
 	bool first = !state->trouble[0];
 
 	pthread_mutex_lock(&watch->lock);
+	state->redis_away = false;
 	if (first)
 		state->trouble_ms = system_wall_ms();
 	snprintf(state->trouble, sizeof(state->trouble), "%s", rc_text());
 	pthread_mutex_unlock(&watch->lock);
 	if (first)
 		log_warn("kafka_unwatched", LOG_TEXT("error", rc_text()), LOG_END);
+}
+
+/* Whoever asks this service for figures hears of that. */
+static void tell_redis_away(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->seen[watch->shown].state.redis_away = true;
+	pthread_mutex_unlock(&watch->lock);
 }
 
 /*
@@ -215,15 +270,19 @@ static void on_job(void *self, struct job *list)
 {
 	struct watch *watch = self;
 	struct seen *next = &watch->seen[!watch->shown]; /* only this thread changes it */
+	bool redis_away = false;
 	struct rc rc;
 
 	must(!list->next);
 	arena_clear(&next->memory);
 	next->state = (struct watch_state){ .count = 0 };
-	rc = look(watch, next);
+	rc = look(watch, next, &redis_away);
 	if (rc_ok(rc)) {
 		show(watch);
 		learn_reference(watch);
+	} else if (redis_away) {
+		tell_redis_away(watch);
+		shut(watch);
 	} else {
 		tell(watch);
 		shut(watch);
@@ -297,7 +356,8 @@ static int64_t end_of(const struct reference *ref, enum period_kind kind, int32_
 		                           [PERIOD_QUARTER] = 92,
 		                           [PERIOD_YEAR] = 366 };
 	int32_t next = period_first_day(kind, first_day + longest[kind]);
-	int64_t end_ms = zone_day_start(reference_zone(ref), next) - 1, now_ms = system_wall_ms();
+	const struct zone *zone = reference_zone(ref, next * MS_PER_DAY);
+	int64_t end_ms = zone_day_start(zone, next) - 1, now_ms = system_wall_ms();
 
 	return end_ms < now_ms ? end_ms : now_ms;
 }

@@ -24,7 +24,9 @@
 struct watch_shard {
 	int64_t log_end, output_cursor; /* K; -1: none */
 	int64_t lag;                    /* records that Redis does not show yet */
-	struct group_member member;     /* its id absent: no process has it */
+	int64_t lag_since_ms;           /* wall clock: seen ever since; 0: it has none */
+	int64_t waiting_ms; /* the oldest of them came then, or was first seen; 0: there is none */
+	struct group_member member; /* its id absent: no process has it */
 };
 
 /* What has passed lately, in offsets of all partitions: control records of transactions count. */
@@ -40,7 +42,8 @@ struct watch_fleet {
 	struct watch_shard *shards;
 	unsigned count;
 	unsigned unowned;
-	int64_t lag; /* of all of them */
+	int64_t lag;        /* of all of them */
+	int64_t waiting_ms; /* of the shard whose records wait longest; 0: none do */
 	struct watch_passed passed;
 };
 
@@ -50,6 +53,7 @@ struct watch_state {
 	unsigned count;
 	char trouble[240];  /* why the last look failed; "": it did not */
 	int64_t trouble_ms; /* wall clock: since when */
+	bool redis_away;    /* the last look found that out, and nothing of Kafka */
 };
 
 struct watch;

@@ -127,38 +127,22 @@ static void read_sales(const struct measure *m, enum period_kind period, struct 
 	reads_add(reads, &sales_entity, reads_join(reads, parts, 5));
 }
 
-/* Unit ids are written without colons, so that a seat's owner can be read from its name. */
-static size_t put_escaped(struct str id, char *out)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < id.len; i++) {
-		bool plain = id.ptr[i] != ':' && id.ptr[i] != '%';
-
-		if (plain) {
-			out[len++] = id.ptr[i];
-		} else {
-			memcpy(out + len, id.ptr[i] == ':' ? "%3A" : "%25", 3);
-			len += 3;
-		}
-	}
-	return len;
-}
-
 static void read_seats(const struct measure *m, enum period_kind period, struct reads *reads)
 {
 	struct period_name name = period_of(period, m->day);
-	char escaped[3 * LIMIT_ID_BYTES];
+	char text[3 * LIMIT_ID_BYTES];
 
 	for (size_t u = 0; u < UNITS; u++) {
 		struct str id = unit_id(m, &units[u]);
-		struct str parts[] = { STR("payee:"), m->id,
-			               STR(":"),      units[u].kind,
-			               STR(":"),      str_of(escaped, put_escaped(id, escaped)),
-			               STR(":"),      period_str(&name) };
+		struct buf unit = { .ptr = text, .room = sizeof(text) };
+		struct str parts[] = { STR("payee:"), m->id,   STR(":"), units[u].kind,
+			               STR(":"),      STR(""), STR(":"), period_str(&name) };
 
-		if (id.ptr)
-			reads_add(reads, &seat_entity, reads_join(reads, parts, 8));
+		if (!id.ptr)
+			continue;
+		buf_put_key_part(&unit, id); /* so that a seat's owner can be read from its name */
+		parts[5] = buf_str(&unit);
+		reads_add(reads, &seat_entity, reads_join(reads, parts, 8));
 	}
 }
 

@@ -352,10 +352,14 @@ static struct rc explain_board(struct explain *x, struct str key, struct str mem
 	                       STR_ARG(board.period));
 	for (size_t u = 0; u < sizeof(units) / sizeof(units[0]); u++)
 		if (str_eq_c(board.kind, units[u].kind)) {
+			struct buf unit;
+
+			buf_init(&unit, arena);
+			buf_put_key_part(&unit, board.id);
 			seat = (struct seat){ board.id, units[u].field };
 			held_by = arena_printf(arena, "seat:payee:%.*s:%s:%.*s:%.*s",
-			                       STR_ARG(member), units[u].kind, STR_ARG(board.id),
-			                       STR_ARG(board.period));
+			                       STR_ARG(member), units[u].kind,
+			                       STR_ARG(buf_str(&unit)), STR_ARG(board.period));
 		}
 	TRY(redis_admin_value(x->session.redis, held_by, arena, &held));
 	if (held.count == 0)

@@ -10,30 +10,36 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
 import re
 import signal
 import socket
 import subprocess
 import time
 from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import quote
 
+import ctl
 import ladder as ladders
 import reference
-from rig import Place, free_port, offsets, program
+from rig import Place, free_port, kafka, offsets, program
 from rig.redis import Redis
-from rig.stage import Stage, main, must
+from rig.stage import Stage, main, must, seed
 from rig.workers import Fleet, Worker, tallyctl
 
 EVENTS = 4000
+MIXED = 60  # orders
 MONTH, YEAR = "2026-01", "2026"
 WAIT_S = 60.0
 EX_USAGE, EX_CONFIG = 64, 78
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 TOKEN = "correct-horse-battery-staple"
-BOARDS = {"measures": ["order_amount", "collected", "commission"], "periods": ["day", "month"]}
+LATE_MONTH, LATE_DAY = "2026-03", "2026-03-20"  # who collects then may have ordered before
+RANKED = ("order_amount", "collected", "commission")
+BOARDS = {"measures": list(RANKED), "periods": ["day", "month"]}
 
 
 class Dashboard(Worker):
@@ -192,20 +198,47 @@ def must_place_units(tree: dict, books: Books, period: str) -> None:
             must(row.get("parent") == parents.get((kind, row["id"])), f"{kind} {row}: its parent")
 
 
-def must_know_the_tree(dashboard: Dashboard, books: Books) -> None:
-    tree = dashboard.json("tree", MONTH)
-    must_place_units(tree, books, MONTH)
-    team = tree["teams"][0]["id"]
-    members = dashboard.json("members", "team", team, MONTH, query="?count=1000")
-    must(members["total"] == len(members["rows"]) > 1, f"{members}")
+def must_have_members(dashboard: Dashboard, books: Books, kind: str, name: str,
+                      period: str) -> set[str]:
+    """Everybody who moved any figure there, on pages; together they have the unit's figures."""
+    rows: list[dict] = []
+    while True:
+        answer = dashboard.json("members", kind, name, period,
+                                query=f"?from={len(rows) + 1}&count=1000")
+        must(answer["complete"] and answer["from"] == len(rows) + 1, f"{str(answer)[:200]}")
+        if not answer["rows"]:
+            break
+        rows += answer["rows"]
+    ids = {row["id"] for row in rows}
+    must(answer["total"] == len(rows) == len(ids), f"{kind} {name}: {answer['total']}, {len(rows)}")
+    must(all(books.people[one][f"{kind}_id"] == name for one in ids), f"{ids} are not in {name}")
     summed: dict[str, int] = defaultdict(int)
-    for row in members["rows"]:
-        must(books.people[row["id"]]["team_id"] == team, f"{row} is not in {team}")
-        for name in ("collected", "commission", "order_amount"):
-            summed[name] += row["figures"].get(name, 0)
-    wanted = books.sales("team", team, MONTH)
-    must(nonzero(summed) == {name: wanted[name] for name in summed if wanted.get(name)},
-         f"people of {team} add up to {dict(summed)}, should be {wanted}")
+    for row in rows:
+        for figure in RANKED:
+            summed[figure] += row["figures"].get(figure, 0)
+    unit = books.sales(kind, name, period)
+    must(nonzero(summed) == {figure: unit[figure] for figure in RANKED if figure in unit},
+         f"people of {kind} {name} add up to {dict(summed)}, should be {unit} ({period})")
+    if len(rows) > 3:
+        middle = dashboard.json("members", kind, name, period, query="?from=2&count=2")
+        must(middle["rows"] == rows[1:3] and middle["total"] == len(rows), f"{middle}")
+    return ids
+
+
+def must_know_the_tree(dashboard: Dashboard, books: Books) -> None:
+    for period in (MONTH, LATE_MONTH, LATE_DAY):
+        must_place_units(dashboard.json("tree", period), books, period)
+    found: set[str] = set()
+    for kind in ("region", "city", "team"):
+        for name in sorted(books.names(kind, LATE_MONTH)):
+            found |= must_have_members(dashboard, books, kind, name, LATE_MONTH)
+    ordered = {one for one in found if "order_amount" in books.sales("payee", one, LATE_MONTH)}
+    collected = {one for one in found if "collected" in books.sales("payee", one, LATE_MONTH)}
+    must(len(ordered - collected) > 100 and len(collected - ordered) > 100,
+         f"{len(ordered)} ordered, {len(collected)} collected: it is all the same")
+    some = sorted(books.names("team", LATE_DAY))
+    for team in some[:20]:
+        must_have_members(dashboard, books, "team", team, LATE_DAY)
 
 
 def must_rank(dashboard: Dashboard, books: Books, redis: Redis, prefix: str) -> None:
@@ -229,7 +262,7 @@ def must_rank(dashboard: Dashboard, books: Books, redis: Redis, prefix: str) -> 
         redis.command("HSET", f"{prefix}seat:payee:{name}:region:X:{MONTH}", "collected_at", at)
     rows = dashboard.json("boards", "collected", "region", "X", MONTH)["rows"]
     must([(row["rank"], row["id"]) for row in rows] ==
-         [(1, "first"), (2, "also-early"), (2, "early"), (4, "late")], f"{rows}")
+         [(1, "first"), (2, "also-early"), (3, "early"), (4, "late")], f"{rows}")
     rows = dashboard.json("boards", "collected", "region", "X", MONTH, query="?from=4")["rows"]
     must([(row["rank"], row["id"]) for row in rows] == [(4, "late")], f"{rows}")
 
@@ -286,6 +319,100 @@ def must_tell_orders(dashboard: Dashboard, books: Books) -> None:
         told = sorted((line["type"], line["payee_id"], line["source_event_id"], line["basis"],
                        line["rate_ppm"], line["amount"]) for line in answer["commissions"])
         must(told == sorted(by_order[order_id]), f"{order_id}: {told}")
+
+
+def mixed_up(order_id: str) -> list[dict]:
+    """The story of an order whose events come in another order; some refunds are dated wrongly."""
+    story = [ctl.created(order_id, "p-1", 100000)]
+    for hour in range(10, 18):
+        story.append(ctl.paid(order_id, f"p{hour}", 100 * random.randint(1, 9), hour))
+        if random.random() < 0.4:
+            refund = ctl.refunded(order_id, f"p{hour}", f"r{hour}", 50)
+            refund["time"] = f"{ctl.DAY}T{random.randint(hour - 1, 20):02}:30:00Z"
+            story.append(refund)
+    story.sort(key=lambda event: event["time"])
+    for _ in range(random.randint(0, 3)):
+        a, b = random.sample(range(len(story)), 2)
+        story[a], story[b] = story[b], story[a]
+    return story
+
+
+def must_not_explain_what_waited(stage: Stage) -> None:
+    """At a rate that never rounds: what the API says of a line is what the worker reckoned with."""
+    place, right, left_out = ctl.prepare(stage), 0, 0
+    ctl.send(place, [event for i in range(MIXED) for event in mixed_up(f"o-{i}")])
+    with Fleet(place, stage.logs) as fleet:
+        fleet.settle()
+    sent = {data["commission_id"]: data for data in (
+        json.loads(record.value)["data"]
+        for record in kafka.read(place.brokers, place.topic("commissions")))}
+    dashboard = Dashboard(place, stage.logs, 6).start().ready()
+    for i in range(MIXED):
+        answer = dashboard.json("orders", f"o-{i}")
+        must(answer["complete"] and not answer["waiting"], f"{answer}")
+        for line in answer["commissions"]:
+            if "net_after" not in line:
+                left_out += 1
+                continue
+            wanted = sent.pop(line["commission_id"])
+            must((line["cumulative_before"], line["cumulative_after"], line["net_after"] * 2) ==
+                 (wanted["cumulative_before"], wanted["cumulative_after"],
+                  wanted["cumulative_after"] * 100), f"{line} was made as {wanted}")
+            right += 1
+    must(right > 2 * MIXED and left_out > MIXED, f"{right} with nets, {left_out} without")
+    must(dashboard.drain() == 0, "drained")
+
+
+def must_not_explain_what_it_has_not_read(dashboard: Dashboard, redis: Redis,
+                                          prefix: str) -> None:
+    """Months too long for one request are left out, and then no line has nets."""
+    payees, time_of = [f"many-{i}" for i in range(4)], f"{MONTH}-15T08:00:00.000Z"
+    keys = {payee: f"{prefix}lines:{payee}:{MONTH}" for payee in payees}
+    redis.command("SET", f"{prefix}order:o-many", json.dumps({
+        "order_id": "o-many", "splits": [{"payee_id": payee, "weight": 1} for payee in payees],
+        "payments": [{"payment_id": "1", "amount": 4000, "time": time_of}]}))
+    for payee in payees:
+        redis.command("HSET", keys[payee], f"id-{payee}", json.dumps({
+            "order_id": "o-many", "cause": "orders/0/1", "time": time_of, "basis": 1000,
+            "rate_ppm": 20000, "amount": 20, "type": "commission.accrued"}))
+        redis.command("SET", f"{prefix}commission:id-{payee}", f"{payee} {MONTH}")
+        for first in range(0, 15000, 5000):
+            redis.command("HSET", keys[payee], *(
+                part for i in range(first, first + 5000) for part in (i, "{}")))
+
+    def told(complete: bool, wanted: list[str]) -> None:
+        answer = dashboard.json("orders", "o-many")
+        lines = {line["payee_id"]: line.get("net_after") for line in answer["commissions"]}
+        must(answer["complete"] is complete and
+             lines == {payee: 1000 if complete else None for payee in wanted}, f"{answer}")
+        for payee in payees:
+            one = dashboard.json("commissions", f"id-{payee}")
+            must(one["complete"] is complete and one["commission"]["amount"] == 20 and
+                 ("net_after" in one["commission"]) is complete, f"{one}")
+        time.sleep(0.6)  # an answer is told again for half a second
+
+    told(False, payees[:3])  # 60,004 lines in all
+    redis.command("HDEL", keys["many-3"], *range(4))
+    told(True, payees)
+    redis.command("HDEL", keys["many-1"], *range(10000))
+    redis.command("HSET", keys["many-0"], *(
+        part for i in range(15000, 20000) for part in (i, "{}")))
+    told(False, payees[1:])  # 20,001 of one month
+    redis.command("DEL", f"{prefix}order:o-many", *keys.values(),
+                  *(f"{prefix}commission:id-{payee}" for payee in payees))
+
+
+def must_say_what_is_cut(stage: Stage, place: Place, redis: Redis, prefix: str) -> None:
+    """More names of a kind than are kept: the lists with it are not complete, others are."""
+    names = [f"{prefix}sales:team:other-{i}:2031-01" for i in range(5001)]
+    for name in names:
+        redis.command("HSET", name, "orders", 1)
+    dashboard = Dashboard(place, stage.logs, 5).start().ready()
+    until(lambda: dashboard.json("scopes", "region", MONTH)["complete"], "the walk's end")
+    must(not dashboard.json("scopes", "team", MONTH)["complete"], "teams are cut")
+    must(not dashboard.json("tree", MONTH)["complete"], "so the tree is")
+    must(dashboard.drain() == 0, "drained")
+    redis.command("DEL", *names)
 
 
 def must_place_as_published(stage: Stage, place: Place, plain: Dashboard, books: Books) -> None:
@@ -458,6 +585,41 @@ def must_stream(dashboard: Dashboard, redis: Redis, prefix: str, books: Books) -
         one.close()
 
 
+def must_live_on_days_that_came(dashboard: Dashboard, redis: Redis, prefix: str,
+                                books: Books) -> None:
+    """An event that changes no figure, days later: the latest day is the one with figures."""
+    days = sorted(key.rsplit(":", 1)[1] for key in books.expected.sales
+                  if re.fullmatch(r"sales:company:all:\d{4}-\d\d-\d\d", key))
+
+    def live_at(instant: str) -> tuple[str | None, str | None]:
+        time.sleep(0.6)  # an answer is told again for half a second
+        at_ms = int(datetime.fromisoformat(instant + "+00:00").timestamp() * 1000)
+        redis.command("HSET", f"{prefix}asof:orders", "99", json.dumps({"watermark": at_ms}))
+        live = dashboard.json("live")
+        for what in ("day", "month"):
+            if live[what] and (kept or what == "month"):
+                must(nonzero(live[what]["figures"]) ==
+                     books.sales("company", "all", live[what]["period"]), f"{live}")
+        return tuple(live[what] and live[what]["period"] for what in ("day", "month"))
+
+    kept = True
+    must(days[-1] == "2026-03-31", f"{days[-1]}")
+    must(live_at("2026-04-06T08:00:00") == ("2026-03-31", "2026-03"), "a Monday's first event")
+    must(live_at("2026-06-01T08:00:00") == (None, None), "nothing for two months")
+    kept = False  # a company that keeps no days
+    for day in days:
+        redis.command("RENAME", f"{prefix}sales:company:all:{day}", f"{prefix}hidden:{day}")
+    must(live_at("2026-03-31T20:00:00") == ("2026-03-31", "2026-03"), "no day after")
+    must(live_at("2026-04-20T08:00:00") == ("2026-03-31", "2026-03"), "the month before")
+    redis.command("HSET", f"{prefix}sales:company:all:2026-04", "orders", 0)
+    must(live_at("2026-03-31T20:00:00") == ("2026-04-01", "2026-04"), "east of Greenwich")
+    redis.command("DEL", f"{prefix}sales:company:all:2026-04")
+    for day in days:
+        redis.command("RENAME", f"{prefix}hidden:{day}", f"{prefix}sales:company:all:{day}")
+    redis.command("HDEL", f"{prefix}asof:orders", "99")
+    time.sleep(0.6)
+
+
 def must_ask_for_the_token(stage: Stage, place: Place) -> None:
     file = stage.folder / "token"
     file.write_text(TOKEN + "\n")
@@ -585,6 +747,7 @@ def fold(stage: Stage, ladder: ladders.Ladder) -> Place:
 
 
 def test() -> None:
+    seed()
     ladder = ladders.Ladder(EVENTS)
     books = Books(ladder)
     with Stage("dashboard", own_redis=True) as stage:
@@ -607,8 +770,13 @@ def test() -> None:
             must_refuse(dashboard)
             must_measure(dashboard)
             must_stream(dashboard, redis, place.redis_prefix, books)
+            must_live_on_days_that_came(dashboard, redis, place.redis_prefix, books)
+            must_not_explain_what_it_has_not_read(dashboard, redis, place.redis_prefix)
             must_only_read(place, redis, stage)
         must_place_as_published(stage, place, dashboard, books)
+        with Redis(place.redis_url) as redis:
+            must_say_what_is_cut(stage, place, redis, place.redis_prefix)
+        must_not_explain_what_waited(stage)
         must_ask_for_the_token(stage, place)
         must_not_start(stage, place)
         stage.say("HTTP, streams, tokens and refusals are as documented")

@@ -401,21 +401,29 @@ static void the_end_waits_for_answers_but_not_for_ever(void **state)
 	free(f);
 }
 
-/* Ten seconds for a whole head, however steadily its bytes come. */
+/* Ten seconds for a whole head, however steadily its bytes come, also for a second one. */
 static void a_head_has_its_time(void **state)
 {
 	struct fixture *f = fixture_new(1000);
-	int fd = dial(f);
+	int fd = dial(f), kept = dial(f);
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	struct pollfd too = { .fd = kept, .events = POLLIN };
 	int steps = 0;
 
 	(void)state;
+	say(kept, "GET /first HTTP/1.1\r\n\r\n");
+	hear(f, kept, "/first");
 	say(fd, "GET / HTTP/1.1\r\nX: ");
+	say(kept, "GET / HTTP/1.1\r\nX: ");
 	for (; steps < 30 && poll(&ready, 1, 500) == 0; steps++)
 		say(fd, "x");
 	hear(f, fd, NULL);
 	assert_non_null(strstr(f->answer, "HTTP/1.1 408 Request Timeout"));
 	assert_in_range(steps, 18, 24);
+	assert_int_equal(poll(&too, 1, 2000), 1);
+	hear(f, kept, NULL);
+	assert_non_null(strstr(f->answer, "HTTP/1.1 408 Request Timeout"));
+	close(kept);
 	close(fd);
 	assert_true(fixture_free(f));
 }
