@@ -86,16 +86,21 @@ bool figures_fit(const struct figures *a, const struct figures *b)
 	return wrong >> 63 == 0;
 }
 
-void figures_add(struct figures *into, const struct figures *change)
+static void add_up(struct figures *into, const struct figures *change)
 {
 	int64_t *sums = places(into);
 	const int64_t *more = const_places(change);
 
-	must(figures_fit(into, change));
 	for (unsigned i = 0; i < SUMS; i++)
 		sums[i] += more[i];
 	for (unsigned i = SUMS; i < FIGURES; i++)
 		sums[i] = sums[i] > more[i] ? sums[i] : more[i];
+}
+
+void figures_add(struct figures *into, const struct figures *change)
+{
+	must(figures_fit(into, change));
+	add_up(into, change);
 }
 
 int64_t figures_money(const struct figures *figures, enum money money)
@@ -145,12 +150,15 @@ bool measure_same(const void *a, const void *b)
 	       str_eq(x->region_id, y->region_id);
 }
 
-void measure_add(void *into, const void *row)
+bool measure_add(void *into, const void *row)
 {
 	struct measure *sum = into;
 	const struct measure *more = row;
 
-	figures_add(&sum->figures, &more->figures);
+	if (!figures_fit(&sum->figures, &more->figures))
+		return false;
+	add_up(&sum->figures, &more->figures);
+	return true;
 }
 
 /* ---- rows of an event ---------------------------------------------------- */

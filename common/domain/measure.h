@@ -54,7 +54,8 @@ struct figures figures_ranked(const struct figures *change);
 /* For struct output of topic measures: rows of one scope, day and seat add up. */
 uint64_t measure_hash(const void *row);
 bool measure_same(const void *a, const void *b);
-void measure_add(void *into, const void *row);
+/* False: a sum would not be within 64 bits, and nothing is added. */
+bool measure_add(void *into, const void *row);
 
 /* Takes the rows one by one; row and key die with the call. key: "<kind>:<id>". */
 struct measure_sink {

@@ -100,7 +100,7 @@ static void name_entities(struct chunk *c, struct item *item, struct reads *read
 
 /* ---- control records ------------------------------------------------------ */
 
-static bool is_control(const struct message *m)
+static bool wears_header(const struct message *m)
 {
 	return m->header_count && message_header(m, STR("tw-control"));
 }
@@ -114,8 +114,9 @@ static const struct entity *entity_named(const struct worker *w, struct str name
 	return NULL;
 }
 
-/* Known by source, header and type together; anything else that wears the header is ignored. */
-static void decode_control(struct chunk *c, const struct message *m, const struct intake_setting *s,
+/* Known by source, header and type together: with the header and our source, what has no known type
+ * is ignored; with another source it is no control record (false). */
+static bool decode_control(struct chunk *c, const struct message *m, const struct intake_setting *s,
                            struct reads *reads)
 {
 	static const struct {
@@ -128,11 +129,12 @@ static void decode_control(struct chunk *c, const struct message *m, const struc
 		  ITEM_REFERENCE },
 		{ "tallyworks.logic.advanced", &tallyworks_logic_advanced_type, ITEM_LOGIC },
 	};
-	struct item *item = add_item(c, ITEM_IGNORED, m);
 	struct envelope envelope;
-	if (!envelope_decode(m, s->topic, s->partition, &c->memory, &envelope, &item->fault) ||
+	struct fault fault;
+	if (!envelope_decode(m, s->topic, s->partition, &c->memory, &envelope, &fault) ||
 	    !str_starts(envelope.event.source, STR("/tallyworks/")))
-		return;
+		return false;
+	struct item *item = add_item(c, ITEM_IGNORED, m);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (!str_eq_c(envelope.event.type, known[i].type) ||
 		    !envelope_data(&envelope, known[i].data, &c->memory, &item->fault))
@@ -141,18 +143,19 @@ static void decode_control(struct chunk *c, const struct message *m, const struc
 		item->event = envelope.event;
 	}
 	if (item->kind != ITEM_TIMER)
-		return;
+		return true;
 	const struct tallyworks_timer_due *due = item->event.data;
 	const struct entity *entity = entity_named(s->worker, due->kind);
 	if (!entity || !entity->due_ms ||
 	    hash_partition(entity->owner(due->id), s->partitions) != s->partition) {
 		item->kind = ITEM_IGNORED;
-		return;
+		return true;
 	}
 	reads_add(reads, entity, due->id);
 	if (s->worker->timer_reads)
 		s->worker->timer_reads(&item->event, reads);
 	item->cell_count = c->name_count - item->first_cell;
+	return true;
 }
 
 /* ---- events and blocks ---------------------------------------------------- */
@@ -260,10 +263,8 @@ void chunk_decode(struct chunk *c, const struct intake_setting *s, struct cache 
 			bad(add_item(c, ITEM_BAD, m), REASON_POISON, "");
 			continue;
 		}
-		if (is_control(m)) {
-			decode_control(c, m, s, &reads);
+		if (wears_header(m) && decode_control(c, m, s, &reads))
 			break;
-		}
 		if (s->worker->internal)
 			decode_block(c, m, s, &reads);
 		else

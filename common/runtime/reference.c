@@ -319,11 +319,13 @@ struct units reference_units(const struct reference *ref, struct str team_id, in
 	return units;
 }
 
-const struct zone *reference_zone(const struct reference *ref)
+const struct zone *reference_zone(const struct reference *ref, int64_t at_ms)
 {
 	static const struct zone utc = { NULL, 0, 0 };
-	const struct company *company = latest_company(ref);
+	const struct company *company = timeline_at(ref->store->company, ref->pin, at_ms);
 
+	if (!company)
+		company = latest_company(ref);
 	return company ? &company->zone : &utc;
 }
 
@@ -464,6 +466,8 @@ static const void *keep_record(struct arena *arena, const struct kind *kind, con
 		company->boards.measures = measures_of(&company->record.boards.measures);
 		company->boards.periods =
 			periods_of(&company->record.boards.periods) & company->periods;
+		if (!company->boards.periods) /* a board of nothing is none */
+			company->boards.measures = 0;
 	}
 	return company;
 }

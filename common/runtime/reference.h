@@ -63,9 +63,11 @@ struct units {
 };
 struct units reference_units(const struct reference *, struct str team_id, int64_t at_ms);
 
-/* The business zone of the company record (UTC where there is none). */
-const struct zone *reference_zone(const struct reference *);
-/* Which periods figures are kept for, as bits 1 << enum period_kind. */
+/* The business zone at the instant: of the company's record in force, else of its newest, else UTC.
+ */
+const struct zone *reference_zone(const struct reference *, int64_t at_ms);
+/* Which periods figures are kept for, as bits 1 << enum period_kind; what is kept is for all days
+ * as the company's newest record has it. */
 unsigned reference_periods(const struct reference *);
 /* Which boards are kept: both 0 where the company's record names none. */
 struct boards {

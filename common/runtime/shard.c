@@ -419,6 +419,7 @@ static void stop(struct shard *s, int64_t now_ms, struct shard_update *u)
 	if (s->revoking)
 		return;
 	s->revoking = true;
+	s->left = s->state == SHARD_CLAIM ? s->ticket : 0;
 	s->ticket = s->load_ticket = s->check_ticket = s->trial.ticket = 0;
 	if (s->state != SHARD_RUNNING && s->state != SHARD_PAUSED) {
 		if (s->carried && s->carried->carried)
@@ -546,6 +547,18 @@ static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
 	shard_restart(s, "assigned", 0, now_ms, u);
 }
 
+/* A claim that was under way when the shard was let go: the one before is to be found there again. */
+static void left_claim(struct shard *s, const struct happening *h, struct shard_update *u)
+{
+	if (h->kind != HAPPENED_CLAIMED || !s->left || h->ticket != s->left)
+		return;
+	s->left = 0;
+	if (!rc_ok(h->rc) || strcmp(h->meta.claimer, s->setting->transactional_id) == 0)
+		return;
+	snprintf(s->unfenced, sizeof(s->unfenced), "%s", h->meta.released ? "" : h->meta.claimer);
+	u->asks |= ASK_UNCLAIM;
+}
+
 void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms,
                     struct shard_update *u)
 {
@@ -553,8 +566,10 @@ void shard_happened(struct shard *s, const struct happening *h, int64_t now_ms,
 		assigned(s, now_ms, u);
 		return;
 	}
-	if (!s->owned)
+	if (!s->owned) {
+		left_claim(s, h, u);
 		return;
+	}
 	switch (h->kind) {
 	case HAPPENED_REVOKED: stop(s, now_ms, u); break;
 	case HAPPENED_LOST:

@@ -88,6 +88,7 @@ struct shard {
 	unsigned failures;          /* in a row, for the backoff */
 	_Atomic uint32_t epoch;
 	uint64_t ticket; /* of the answer that the claim waits for */
+	uint64_t left;   /* of a claim under way when the shard was revoked; 0: none */
 
 	bool fresh;                      /* no key of it can be in Redis yet */
 	struct shard_meta meta;          /* as found when claiming */

@@ -68,16 +68,21 @@ void sums_add(struct sums *s, unsigned target, const struct output *output, stru
 	uint64_t hash = output->row_hash(row);
 	struct sum_row *known =
 		table_find(&list->rows, hash, row_same, &(struct sum_key){ output, row });
-	if (known) {
-		output->row_add(known->row, row);
+	if (known && output->row_add(known->row, row))
 		return;
-	}
 	struct sum_row *fresh = arena_alloc(&s->memory, sizeof(*fresh));
 	fresh->next = NULL;
 	fresh->partition = hash_partition(key, partitions);
 	fresh->row = arena_alloc(&s->memory, output->data->size);
 	record_copy(output->data, row, fresh->row, &s->memory);
-	table_add(&list->rows, hash, fresh);
+	if (known) {
+		/* It would overflow: it goes out as it is, and a new row begins in its place. */
+		void *full = known->row;
+		known->row = fresh->row;
+		fresh->row = full;
+	} else {
+		table_add(&list->rows, hash, fresh);
+	}
 	*list->last = fresh;
 	list->last = &fresh->next;
 	s->count++;

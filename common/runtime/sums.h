@@ -38,7 +38,8 @@ void sums_init(struct sums *, unsigned target_count);
 void sums_release(struct sums *);
 /* Forgets all rows. */
 void sums_clear(struct sums *);
-/* Adds the row of output `target` to an equal one, or keeps a copy for its key's partition. */
+/* Adds the row of output `target` to an equal one, or keeps a copy for its key's partition, as it
+ * does where the sum would overflow. */
 void sums_add(struct sums *, unsigned target, const struct output *, struct str key,
               int32_t partitions, const void *row);
 

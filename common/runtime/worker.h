@@ -95,7 +95,7 @@ struct output {
 	/* OUTPUT_SUMMED */
 	uint64_t (*row_hash)(const void *row);
 	bool (*row_same)(const void *a, const void *b);
-	void (*row_add)(void *into, const void *row);
+	bool (*row_add)(void *into, const void *row); /* false: would overflow, nothing is added */
 };
 
 /* A public event. Texts and data are copied or encoded before the call returns. */

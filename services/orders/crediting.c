@@ -32,7 +32,7 @@ static struct change change_at(const struct folding *f, int64_t at_ms, enum mone
 {
 	return (struct change){
 		.time_ms = at_ms,
-		.day = zone_day(reference_zone(f->ref), at_ms),
+		.day = zone_day(reference_zone(f->ref, at_ms), at_ms),
 		.money = money,
 		.ranked = reference_boards(f->ref).measures != 0,
 	};

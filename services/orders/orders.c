@@ -549,12 +549,12 @@ static struct verdict check_payment(const struct order *order, const struct orde
 	int64_t net_minor = order->collected_minor - order->refunded_minor;
 	struct verdict verdict = check_currency(order, fact);
 
-	if (verdict.kind != VERDICT_APPLY)
-		return verdict;
-	if (known && known->amount_minor == fact->amount_minor)
+	if (known && verdict.kind == VERDICT_APPLY && known->amount_minor == fact->amount_minor)
 		return SKIP("payment known");
 	if (known)
 		return REJECT(REASON_PAYMENT_CONFLICT, "/data/payment_id");
+	if (verdict.kind != VERDICT_APPLY)
+		return verdict;
 	if (fact->amount_minor > order->amount_minor - net_minor)
 		return REJECT(REASON_OVER_PAYMENT, "/data/amount");
 	/* Paid, refunded and paid again without end: the record's totals have a range too. */
@@ -634,12 +634,12 @@ static struct verdict check_refund(const struct order *order, const struct order
 	const struct order_payment *payment = find_payment(order, fact->payment_id);
 	struct verdict verdict = check_currency(order, fact);
 
-	if (verdict.kind != VERDICT_APPLY)
-		return verdict;
-	if (known && is_same_refund(known, fact))
+	if (known && verdict.kind == VERDICT_APPLY && is_same_refund(known, fact))
 		return SKIP("refund known");
 	if (known)
 		return REJECT(REASON_PAYMENT_CONFLICT, "/data/refund_id");
+	if (verdict.kind != VERDICT_APPLY)
+		return verdict;
 	if (fact->amount_minor > payment->amount_minor - payment->refunded_minor)
 		return REJECT(REASON_OVER_REFUND, "/data/amount");
 	return APPLY;
@@ -760,7 +760,9 @@ static struct verdict on_timer(const struct event *event, struct view *view,
 	     index = waiting_first_given_up(f.order, due->due_ms)) {
 		struct order_held fact = waiting_take(f.order, index);
 
-		waiting_refuse(&f, &fact, REASON_ORDER_MISSING, "/data/order_id");
+		/* Where the order is there, only a refund's payment can be missing. */
+		waiting_refuse(&f, &fact, REASON_ORDER_MISSING,
+		               f.order->has_created_ms ? "/data/payment_id" : "/data/order_id");
 	}
 	return APPLY;
 }

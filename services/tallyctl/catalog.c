@@ -273,6 +273,27 @@ static void check_version(const struct entry *entry, struct findings *f)
 	}
 }
 
+/* One rate for a person: which of two rows would count is nobody's intention. */
+static void check_rows(const struct definition *d, struct findings *f)
+{
+	const struct plan_defined *plan = d->record;
+
+	for (uint32_t i = 1; i < plan->rows.count; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			const struct plan_defined_row *a = &plan->rows.items[j],
+						      *b = &plan->rows.items[i];
+
+			if (a->level != b->level || !str_eq(a->rating, b->rating))
+				continue;
+			findings_error(f, d->where,
+			               "/rows/%u: level %" PRId64 "%s%.*s has a rate in /rows/%u "
+			               "already; remove one",
+			               i, b->level, b->rating.ptr ? ", rating " : "",
+			               STR_ARG(b->rating), j);
+			return;
+		}
+}
+
 /* ---- checks: one record against others --------------------------------- */
 
 static int unit_rank(struct str kind)
@@ -327,6 +348,35 @@ static void check_company(const struct catalog *catalog, const struct definition
 		}
 }
 
+/* Was all of it withdrawn later? */
+static bool is_gone(const struct chain *chain, const struct entry *entry)
+{
+	for (const struct entry *newer = chain->newest; newer != entry; newer = newer->older)
+		if (newer->definition->withdrawn &&
+		    newer->definition->from_ms <= entry->definition->from_ms)
+			return true;
+	return false;
+}
+
+/* Figures would add up both, also where their records hold at different times. */
+static void check_currency(const struct chain *chain, const struct entry *entry, struct findings *f)
+{
+	const struct company_defined *company = entry->definition->record;
+
+	for (const struct entry *e = entry->older; e; e = e->older) {
+		const struct company_defined *other = e->definition->record;
+
+		if (e->definition->withdrawn || str_eq(other->currency, company->currency) ||
+		    is_gone(chain, e))
+			continue;
+		findings_error(f, entry->definition->where,
+		               "/currency: the company has %.*s already (%.*s), and figures are in "
+		               "one currency only",
+		               STR_ARG(other->currency), STR_ARG(e->definition->where));
+		return;
+	}
+}
+
 static void check_entry(const struct catalog *catalog, const struct chain *chain,
                         const struct entry *entry, struct findings *f)
 {
@@ -338,14 +388,18 @@ static void check_entry(const struct catalog *catalog, const struct chain *chain
 		               chain->kind->word, STR_ARG(chain->id));
 	if (d->withdrawn)
 		return;
-	if (d->kind->defined_type == &company_defined_type)
+	if (d->kind->defined_type == &company_defined_type) {
 		check_company(catalog, d, f);
+		check_currency(chain, entry, f);
+	}
 	if (d->kind->defined_type == &unit_defined_type)
 		check_unit(catalog, d, f);
 	if (d->kind->defined_type == &person_defined_type)
 		check_person(catalog, d, f);
-	if (d->kind->defined_type == &plan_defined_type)
+	if (d->kind->defined_type == &plan_defined_type) {
+		check_rows(d, f);
 		check_version(entry, f);
+	}
 }
 
 /* ---- checks: plans against each other ---------------------------------- */

@@ -14,6 +14,7 @@
 #include <yyjson.h>
 
 #include "common/base/hash.h"
+#include "common/base/must.h"
 #include "common/host/connection.h"
 #include "services/tallyctl/kind.h"
 #include "services/tallyctl/verify.h"
@@ -143,7 +144,7 @@ static void add_row(struct audit *a, const struct output *output, void *row, boo
 	}
 	side = made ? &s->made : &s->found;
 	if (*side) {
-		output->row_add(*side, row);
+		must(output->row_add(*side, row));
 	} else {
 		bool fresh = !s->made && !s->found;
 
@@ -290,7 +291,8 @@ static void take_found(void *self, const struct message *m)
 
 	if (!source.known && (!r->first || header_text(m, STR("tw-src")).ptr))
 		return;
-	if (message_header(m, STR("tw-control"))) /* what tallyctl dlq notes there */
+	/* What tallyctl dlq notes there; a refused record may wear that header too. */
+	if (message_header(m, STR("tw-control")) && !message_header(m, STR("__dlq.errors.topic")))
 		return;
 	if (!r->output || r->output->form == OUTPUT_EVENT)
 		find_message(r, m, later);

@@ -56,7 +56,7 @@ static void send_batch(struct stage *stage, const struct measure *rows, unsigned
 		while (n < sum_count && !measure_same(&sums[n], &rows[i]))
 			n++;
 		if (n < sum_count)
-			measure_add(&sums[n], &rows[i]);
+			assert_true(measure_add(&sums[n], &rows[i]));
 		else
 			sums[sum_count++] = rows[i];
 	}

@@ -68,6 +68,10 @@ static const struct header binary[] = {
 	{ STR_INIT("ce_time"), STR_INIT("2026-01-01T08:00:00+08:00") },
 	{ STR_INIT("trace"), { NULL, 0 } }, /* a null header */
 };
+#define CREATED                                                                                  \
+	"{\"specversion\":\"1.0\",\"id\":\"c\",\"source\":\"/t\",\"type\":\"order.created\","    \
+	"\"time\":\"2026-01-01T00:00:00Z\",\"data\":{\"order_id\":\"o\",\"channel_id\":\"web\"," \
+	"\"amount\":400,\"currency\":\"CNY\"}}"
 #define PAYMENT "{\"order_id\":\"o\",\"payment_id\":\"p\",\"amount\":400,\"currency\":\"CNY\"}"
 
 static void a_binary_event_keeps_its_envelope(void **state)
@@ -87,17 +91,14 @@ static void a_binary_event_keeps_its_envelope(void **state)
 		assert_true((header->value.ptr == NULL) == (binary[i].value.ptr == NULL));
 		assert_true(str_eq(header->value, binary[i].value));
 	}
+	assert_str(message_header(refused, STR("tw-path"))->value, "/data/order_id");
 	assert_null(message_header(refused, STR("tw-cut")));
 	assert_null(message_header(refused, STR("tw-cut-headers")));
 	/* The timer's record decided, the event's own place is told. */
 	assert_str(message_header(refused, STR("__dlq.errors.offset"))->value, "1");
 	assert_non_null(message_header(refused, STR("tw-at")));
 	/* A redrive is taken: it left no id behind. */
-	stage_append(stage, STR("o"),
-	             STR("{\"specversion\":\"1.0\",\"id\":\"c\",\"source\":\"/t\",\"type\":"
-	                 "\"order.created\",\"time\":\"2026-01-01T00:00:00Z\",\"data\":{"
-	                 "\"order_id\":\"o\",\"channel_id\":\"web\",\"amount\":400,"
-	                 "\"currency\":\"CNY\"}}"));
+	stage_append(stage, STR("o"), STR(CREATED));
 	stage_append_whole(stage, refused->key, refused->value, refused->headers,
 	                   refused->header_count);
 	stage_run(stage);
@@ -105,6 +106,23 @@ static void a_binary_event_keeps_its_envelope(void **state)
 	document = memory_keys_find(stage_keys(stage), STR("order:o"))->value;
 	assert_non_null(memmem(document.ptr, document.len, "\"collected\":400",
 	                       strlen("\"collected\":400")));
+}
+
+#define REFUND                                                                                   \
+	"{\"specversion\":\"1.0\",\"id\":\"r\",\"source\":\"/t\",\"type\":\"payment.refunded\"," \
+	"\"time\":\"2026-01-01T00:00:00Z\",\"data\":{\"order_id\":\"o\",\"payment_id\":\"p\","   \
+	"\"refund_id\":\"r\",\"amount\":400,\"currency\":\"CNY\"}}"
+
+/* The order is there: what is missing is the refund's payment. */
+static void a_refund_in_vain_names_its_payment(void **state)
+{
+	const struct message *refused;
+
+	(void)state;
+	stage_append(stage, STR("o"), STR(CREATED));
+	refused = wait_in_vain(STR(REFUND), NULL, 0);
+	assert_str(refused->value, REFUND);
+	assert_str(message_header(refused, STR("tw-path"))->value, "/data/payment_id");
 }
 
 static void what_does_not_fit_is_told(void **state)
@@ -137,6 +155,7 @@ static void what_does_not_fit_is_told(void **state)
 
 static const struct CMUnitTest tests[] = {
 	ON_STAGE(a_binary_event_keeps_its_envelope),
+	ON_STAGE(a_refund_in_vain_names_its_payment),
 	ON_STAGE(what_does_not_fit_is_told),
 };
 

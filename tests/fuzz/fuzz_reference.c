@@ -29,7 +29,7 @@ static void ask(const struct reference_store *store, int64_t pin)
 	if (plan)
 		reference_plan_rate(plan, 1, STR("A"), &rate_ppm);
 	for (enum period_kind k = PERIOD_DAY; k < PERIOD_KINDS; k++)
-		period_of(k, zone_day(reference_zone(&r), FUZZ_BROKER_MS));
+		period_of(k, zone_day(reference_zone(&r, FUZZ_BROKER_MS), FUZZ_BROKER_MS));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

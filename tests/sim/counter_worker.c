@@ -110,9 +110,10 @@ static bool tick_same(const void *a, const void *b)
 	return str_eq(((const struct tick *)a)->counter_id, ((const struct tick *)b)->counter_id);
 }
 
-static void tick_add(void *into, const void *row)
+static bool tick_add(void *into, const void *row)
 {
 	((struct tick *)into)->amount += ((const struct tick *)row)->amount;
+	return true;
 }
 
 static const struct entity counter_entity = {

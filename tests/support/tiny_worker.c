@@ -5,6 +5,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/timestamp.h"
+#include "common/domain/money.h"
 #include "common/runtime/cache.h"
 
 struct tiny_seen tiny_seen;
@@ -77,9 +78,14 @@ static bool move_same(const void *a, const void *b)
 	return str_eq(((const struct move *)a)->account, ((const struct move *)b)->account);
 }
 
-static void move_add(void *into, const void *row)
+static bool move_add(void *into, const void *row)
 {
-	((struct move *)into)->amount += ((const struct move *)row)->amount;
+	struct move *sum = into;
+	int64_t amount;
+	if (!money_add(sum->amount, ((const struct move *)row)->amount, &amount))
+		return false;
+	sum->amount = amount;
+	return true;
 }
 
 const struct output noted_output = {

@@ -310,6 +310,45 @@ static void checks_plans(void **state)
 	       "");
 	expect("[" PLAN("base", "2", "\"valid_from\":\"2027-01-01\",", ROW("1", "30000")) "]", "",
 	       "");
+	/* Two rates for one person in one plan. */
+	expect("[" PLAN("two", "1", "", ROW("2", "20000") "," ROW("2", "30000")) "]",
+	       "a.json:1, record 1: /rows/1: level 2 has a rate in /rows/0 already; remove one\n",
+	       "");
+	expect("[" PLAN("two", "1", "",
+	                ROW("2", "1") "," RATED("2", "A", "1") "," RATED("2", "A", "2")) "]",
+	       "a.json:1, record 1: /rows/2: level 2, rating A has a rate in /rows/1 already; "
+	       "remove one\n",
+	       "");
+	expect("[" PLAN("two", "1", "",
+	                ROW("2", "1") "," RATED("2", "A", "1") "," RATED("2", "B", "2")) "]",
+	       "", "");
+}
+
+#define PAST(records)                                                                     \
+	"a.json:1, record 1: " records " the past (this is the first): orders that came " \
+	"before keep what was frozen into them, only later ones see the change\n"
+#define COMPANY_IN(currency, rest)                                                          \
+	"{\"kind\":\"company\",\"company_id\":\"all\",\"timezone\":\"Asia/Shanghai\"," rest \
+	"\"currency\":\"" currency "\"}"
+#define GONE(rest) "{\"kind\":\"company\",\"company_id\":\"all\"," rest "\"withdrawn\":true}"
+#define OTHER_CURRENCY                                                                           \
+	": /currency: the company has CNY already (published), and figures are in one currency " \
+	"only\n"
+
+/* contract: reference.company */
+static void a_company_keeps_its_currency(void **state)
+{
+	(void)state;
+	expect("[" COMPANY_IN("CNY", "\"valid_from\":\"2027-01-01\",") "]", "", "");
+	expect("[" COMPANY_IN("EUR", "\"valid_from\":\"2027-01-01\",") "]",
+	       "a.json:1, record 1" OTHER_CURRENCY, "");
+	expect("[" COMPANY_IN("EUR", "") "]", "a.json:1, record 1" OTHER_CURRENCY,
+	       PAST("1 record changes"));
+	/* Withdrawn since ever it is no more; since later, its figures are still there. */
+	expect("[" GONE("") "," COMPANY_IN("EUR", "") "]", "", PAST("2 records change"));
+	expect("[" GONE("\"valid_from\":\"2027-01-01\",") "," COMPANY_IN(
+		       "EUR", "\"valid_from\":\"2027-01-01\",") "]",
+	       "a.json:1, record 2" OTHER_CURRENCY, "");
 }
 
 /* contract: reference.backdated */
@@ -351,6 +390,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(checks_references),
 	cmocka_unit_test(a_withdrawn_team_is_unknown),
 	cmocka_unit_test(checks_plans),
+	cmocka_unit_test(a_company_keeps_its_currency),
 	cmocka_unit_test(warns_of_the_past_but_not_of_the_same),
 	cmocka_unit_test(knows_the_newest_end),
 };

@@ -94,17 +94,13 @@ static void decoding_stops_behind_a_control_record(void **state)
 static void what_only_looks_like_control_is_ignored(void **state)
 {
 	(void)state;
-	static const struct header header = { STR_INIT("tw-control"), { NULL, 0 } };
 	struct message m[] = {
 		tiny_control(&memory, 0, "tallyworks.logic.advanced", "'worker':'tiny'"),
 		tiny_control(&memory, 1, "deposit", "'account':'a','amount':1"),
-		tiny_deposit(&memory, 2, who(0), 1),              /* another source */
-		tiny_timer(&memory, 3, tiny_account(0, 1, 2), 9), /* another shard's */
-		tiny_control(&memory, 4, "tallyworks.timer.due",
+		tiny_timer(&memory, 2, tiny_account(0, 1, 2), 9), /* another shard's */
+		tiny_control(&memory, 3, "tallyworks.timer.due",
 		             "'kind':'tally','id':'a','due':'2026-01-01T00:00:00Z'"),
 	};
-	m[2].headers = &header;
-	m[2].header_count = 1;
 	for (unsigned i = 0; i < COUNT_OF(m); i++) {
 		decode(&tiny_worker, m, COUNT_OF(m));
 		assert_int_equal(chunk.decoded, i + 1);
@@ -120,6 +116,40 @@ static void what_only_looks_like_control_is_ignored(void **state)
 	decode(&tiny_worker, &without, 1);
 	assert_int_equal(chunk.items[0].kind, ITEM_BAD);
 	assert_int_equal(chunk.items[0].fault.reason, REASON_UNKNOWN_TYPE);
+}
+
+/* A stray header hides no event, and makes none of its types ours. */
+static void the_header_alone_changes_nothing(void **state)
+{
+	(void)state;
+	static const struct header header = { STR_INIT("tw-control"), { NULL, 0 } };
+	static const enum reason reasons[] = { 0, REASON_UNKNOWN_TYPE, REASON_NOT_JSON };
+	const char *accounts[] = { who(0) };
+	const int64_t amounts[] = { 1 };
+	struct message m[] = { tiny_deposit(&memory, 0, who(0), 1),
+		               tiny_deposit(&memory, 1, who(0), 1),
+		               tiny_deposit(&memory, 2, who(0), 1) };
+	struct message block = tiny_block(&memory, 3, 1, accounts, amounts);
+	m[1].value = STR("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/shop\","
+	                 "\"type\":\"tallyworks.reference.advanced\",\"data\":{\"pin\":3}}");
+	m[2].value = STR("{");
+	for (unsigned i = 0; i < COUNT_OF(m); i++) {
+		m[i].headers = &header;
+		m[i].header_count = 1;
+	}
+	decode(&tiny_worker, m, COUNT_OF(m));
+	assert_int_equal(chunk.decoded, COUNT_OF(m));
+	assert_int_equal(chunk.items[0].kind, ITEM_EVENT);
+	assert_int_equal(((const struct deposit *)chunk.items[0].event.data)->amount, 1);
+	for (unsigned i = 1; i < COUNT_OF(m); i++) {
+		assert_int_equal(chunk.items[i].kind, ITEM_BAD);
+		assert_int_equal(chunk.items[i].fault.reason, reasons[i]);
+	}
+	block.headers = &header;
+	block.header_count = 1;
+	chunk_clear(&chunk);
+	decode(&tiny_block_worker, &block, 1);
+	assert_int_equal(chunk.items[0].kind, ITEM_EVENT);
 }
 
 static void damage_is_a_refusal(void **state)
@@ -204,6 +234,7 @@ static const struct CMUnitTest tests[] = {
 	T(decoding_stops_behind_a_control_record),
 	T(a_timer_names_what_else_it_needs),
 	T(what_only_looks_like_control_is_ignored),
+	T(the_header_alone_changes_nothing),
 	T(damage_is_a_refusal),
 	T(poison_is_not_read),
 	T(entries_keep_their_own_text),

@@ -218,13 +218,19 @@ static void rows_add_up(void **state)
 		                            .quantity = 2 } };
 
 	(void)state;
-	measure_add(&sum, &row);
+	assert_true(measure_add(&sum, &row));
 	assert_int_equal(sum.figures.orders, 3);
 	assert_int_equal(sum.figures.collected_minor, -2);
 	assert_int_equal(sum.figures.quantity, 0);
 	/* Of two instants the later one, whichever came first. */
 	assert_int_equal(sum.figures.collected_at_ms, 100);
 	assert_int_equal(sum.figures.commission_at_ms, 3);
+	/* What would overflow is left as it is. */
+	sum.figures.refunded_minor = INT64_MAX - 1;
+	row.figures.refunded_minor = 2;
+	assert_false(measure_add(&sum, &row));
+	assert_int_equal(sum.figures.orders, 3);
+	assert_int_equal(sum.figures.refunded_minor, INT64_MAX - 1);
 }
 
 /* Against the compiler's own overflow check, at all magnitudes. */

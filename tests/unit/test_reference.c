@@ -74,6 +74,14 @@ static void expect_level(const struct reference *ref, const char *at, int64_t le
 	assert_int_equal(person ? person->level : 0, level);
 }
 
+static void expect_day(const struct reference *ref, const char *at, int year, int month, int day)
+{
+	int64_t at_ms = ms_of(at);
+
+	assert_int_equal(zone_day(reference_zone(ref, at_ms), at_ms),
+	                 days_from_civil((struct civil_date){ year, month, day }));
+}
+
 static void nothing_is_known_at_first(void **state)
 {
 	struct reference ref = { store, -1, 1 };
@@ -83,7 +91,7 @@ static void nothing_is_known_at_first(void **state)
 	assert_null(reference_person(&ref, STR("p"), 0));
 	assert_null(reference_plan_for(&ref, 1, STR("A"), 0));
 	assert_null(reference_plan(&ref, STR("base"), 1));
-	assert_int_equal(zone_day(reference_zone(&ref), -1), -1);
+	assert_int_equal(zone_day(reference_zone(&ref, -1), -1), -1);
 	assert_int_equal(reference_periods(&ref), 31);
 	assert_int_equal(reference_boards(&ref).measures, 0);
 	assert_int_equal(reference_store_newest_end(store), -1);
@@ -287,10 +295,8 @@ static void company_zone_periods_boards(void **state)
 	    "'boards':{'measures':['collected','signed_amount'],'periods':['month','week']}}");
 	shanghai = end();
 	/* 16:00 UTC is midnight there: the month's end that goes wrong most often. */
-	assert_int_equal(zone_day(reference_zone(&shanghai), ms_of("2026-02-28T15:59:59.999Z")),
-	                 days_from_civil((struct civil_date){ 2026, 2, 28 }));
-	assert_int_equal(zone_day(reference_zone(&shanghai), ms_of("2026-02-28T16:00:00Z")),
-	                 days_from_civil((struct civil_date){ 2026, 3, 1 }));
+	expect_day(&shanghai, "2026-02-28T15:59:59.999Z", 2026, 2, 28);
+	expect_day(&shanghai, "2026-02-28T16:00:00Z", 2026, 3, 1);
 	assert_int_equal(reference_periods(&shanghai), 1 << PERIOD_DAY | 1 << PERIOD_MONTH);
 	assert_int_equal(reference_boards(&shanghai).measures,
 	                 1 << MONEY_COLLECTED | 1 << MONEY_SIGNED_AMOUNT);
@@ -305,11 +311,32 @@ static void company_zone_periods_boards(void **state)
 	berlin = end();
 	assert_str(reference_company(&berlin, ms_of("2025-12-31T00:00:00Z"))->currency, "CNY");
 	assert_str(reference_company(&berlin, ms_of("2026-01-01T00:00:00Z"))->currency, "EUR");
-	assert_int_equal(reference_zone(&berlin)->count, 1);
-	assert_int_equal(zone_day(reference_zone(&berlin), ms_of("2026-06-30T22:00:00Z")),
-	                 days_from_civil((struct civil_date){ 2026, 7, 1 }));
+	assert_int_equal(reference_zone(&berlin, ms_of("2026-01-01T00:00:00Z"))->count, 1);
+	expect_day(&berlin, "2026-06-30T22:00:00Z", 2026, 7, 1);
 	assert_int_equal(reference_periods(&berlin), 31);
-	assert_int_equal(reference_zone(&shanghai)->first_offset_s, 28800);
+	assert_int_equal(reference_zone(&shanghai, INT64_MAX)->first_offset_s, 28800);
+}
+
+/* contract: reference.company, reference.validity */
+static void the_zone_is_that_of_the_instant(void **state)
+{
+	struct reference moved, gone;
+
+	(void)state;
+	add("company.defined", "{'company_id':'all','timezone':'Asia/Shanghai','currency':'CNY',"
+	                       "'first_offset_s':28800,'valid_from':'2020-01-01T00:00:00Z'}");
+	add("company.defined", "{'company_id':'all','timezone':'Europe/Berlin','currency':'CNY',"
+	                       "'first_offset_s':3600,'valid_from':'2026-12-31T23:00:00Z'}");
+	moved = end();
+	add("company.withdrawn", "{'company_id':'all','valid_from':'2027-06-01T00:00:00Z'}");
+	gone = end();
+	expect_day(&moved, "2026-11-30T17:30:00Z", 2026, 12, 1);
+	expect_day(&moved, "2026-12-31T22:59:59.999Z", 2027, 1, 1);
+	expect_day(&moved, "2026-12-31T23:00:00Z", 2027, 1, 1);
+	expect_day(&moved, "2027-01-31T17:30:00Z", 2027, 1, 31);
+	/* Where no record holds the instant, the newest one's. */
+	expect_day(&moved, "2019-11-30T17:30:00Z", 2019, 11, 30);
+	expect_day(&gone, "2027-07-31T22:30:00Z", 2027, 7, 31);
 }
 
 static void bad_records_are_left_out(void **state)
@@ -363,6 +390,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(plans_by_level_and_rating),
 	TEST(plan_version_is_found_for_ever),
 	TEST(company_zone_periods_boards),
+	TEST(the_zone_is_that_of_the_instant),
 	TEST(bad_records_are_left_out),
 	TEST(ends_are_known_exactly),
 };

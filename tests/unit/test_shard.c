@@ -764,6 +764,25 @@ static void a_revoke_while_claiming_undoes_the_claim(void **state)
 	assert_int_equal(rig_happened(&rig, rig_happening(HAPPENED_LOST, 0, 0)), ASK_UNASSIGN);
 }
 
+/* Its answer comes late: who was there before is put back, to be ended by the next owner. */
+static void a_claim_that_is_revoked_under_way_is_undone(void **state)
+{
+	(void)state;
+	struct happening *h;
+	uint64_t ticket;
+	rig_assign(&rig, 0);
+	assert_int_equal(rig_tick(&rig, 0), ASK_CLAIM);
+	ticket = s->ticket;
+	assert_int_equal(take_back(), ASK_UNASSIGN);
+	for (int late = 0; late < 2; late++) {
+		h = rig_happening(HAPPENED_CLAIMED, 0, ticket);
+		h->meta = (struct shard_meta){ .state = META_WHOLE, .claimer = "other" };
+		assert_int_equal(rig_happened(&rig, h), late ? 0 : ASK_UNCLAIM);
+	}
+	assert_string_equal(s->unfenced, "other");
+	assert_false(s->owned);
+}
+
 /* Lost with a transaction, a flush and a load under way, and given again at once. */
 static void lost_and_given_again_at_once(void **state)
 {
@@ -1149,12 +1168,12 @@ static void forged_timers_change_nothing(void **state)
 	assert_int_equal(rig_take(&rig, 0, &m, 1, -1, false), 0);
 	m = tiny_control(&rig.memory, 6, "tallyworks.nonsense", "");
 	assert_int_equal(rig_take(&rig, 0, &m, 1, -1, false), 0);
-	m.value = STR("{");
+	m.value = STR("{"); /* nobody's, so it is refused */
 	m.offset = 7;
 	assert_int_equal(rig_take(&rig, 0, &m, 1, -1, false), 0);
 	assert_int_equal(tiny_seen.timers, 0);
 	assert_int_equal(s->standing.position, 8);
-	assert_int_equal(rig_carry(&rig, 0)->outgoing_count, 3);
+	assert_int_equal(rig_carry(&rig, 0)->outgoing_count, 4);
 	rig_published(&rig, 0, s->carried, PUBLISH_COMMITTED);
 }
 
@@ -1385,6 +1404,7 @@ static const struct CMUnitTest tests[] = {
 	T(released_waits_for_the_transaction),
 	T(a_late_check_does_not_undo_a_revoke),
 	T(a_revoke_while_claiming_undoes_the_claim),
+	T(a_claim_that_is_revoked_under_way_is_undone),
 	T(lost_and_given_again_at_once),
 	T(a_log_that_cannot_be_read_refuses),
 	T(a_marker_stops_the_fold_until_its_pin_is_read),
