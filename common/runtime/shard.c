@@ -325,7 +325,7 @@ static void fill_meta(const struct shard *s, struct flush_call *call)
 		.watermark_ms = call->after.watermark_ms,
 		.broker_ms = call->after.broker_ms,
 		.partitions = s->partitions,
-		.rebuilding = call->after.position < s->output_cursor,
+		.rebuilding = call->after.position < s->claimed_cursor,
 	};
 }
 
@@ -547,7 +547,7 @@ static void assigned(struct shard *s, int64_t now_ms, struct shard_update *u)
 	shard_restart(s, "assigned", 0, now_ms, u);
 }
 
-/* A claim that was under way when the shard was let go: the one before is to be found there again. */
+/* A claim under way when the shard was let go: the one before is to be found there again. */
 static void left_claim(struct shard *s, const struct happening *h, struct shard_update *u)
 {
 	if (h->kind != HAPPENED_CLAIMED || !s->left || h->ticket != s->left)

@@ -95,6 +95,7 @@ struct shard {
 	char unfenced[META_TEXT_BYTES];  /* the owner before, its transactions not ended yet; "" */
 	struct cursor_metadata metadata; /* at K */
 	int64_t output_cursor;           /* K */
+	int64_t claimed_cursor;          /* K at the claim: up to it Redis is made again */
 	int64_t input_cursor;            /* R; -1: absent in Redis */
 	struct standing standing;        /* folded up to */
 	struct standing flushed;         /* as it was at R */

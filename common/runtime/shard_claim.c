@@ -199,7 +199,7 @@ static void cursor_read(struct shard *s, const struct happening *h, int64_t now_
 	if (!cursor_is_usable(s, c, now_ms))
 		return;
 	bool rebuild = s->meta.state != META_WHOLE;
-	s->output_cursor = c->output_cursor;
+	s->output_cursor = s->claimed_cursor = c->output_cursor;
 	s->log_end = c->log_end;
 	s->partitions = c->partitions;
 	set_start(s, rebuild);

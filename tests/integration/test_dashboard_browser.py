@@ -108,6 +108,43 @@ return [...document.querySelectorAll("a[href], button, input, select, summary")]
 	.map((one) => one.outerHTML.slice(0, 120));
 """
 
+# A shard that stands still beside others that do not, and a flow that clears it in ten seconds.
+STANDING_SHARD = """
+const plain = window.fetch;
+window.fetch = async (where, ...more) => {
+	const answer = await plain(where, ...more);
+	if (!String(where).endsWith("/shards"))
+		return answer;
+	const body = await answer.json();
+	Object.assign(body.workers[0].passed, { over_ms: 10000, incoming: 1000, shown: 2000 });
+	Object.assign(body.workers[0].shards[0], { lag: 1000, time: "2026-01-01T00:00:00Z" });
+	return new Response(JSON.stringify(body));
+};
+"""
+TROUBLES = """
+const before = (ms) => new Date(Date.now() - ms).toISOString();
+const measures = { time: before(0), partitions: 8, lag: 3, unowned: arguments[0],
+	waiting_since: before(arguments[1]) };
+return import("/views.js").then(({ troubles }) => troubles({ measures }).map(([, words]) => words));
+"""
+# The tab is left, and looked at again.
+LOOK_AWAY = """
+performance.clearResourceTimings();
+for (const state of ["hidden", "visible"]) {
+	Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+	document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+}
+"""
+READINGS = """
+return performance.getEntriesByType("resource")
+	.filter((one) => one.name.endsWith("/v1/live")).length;
+"""
+SPOKEN = """
+window.told = [document.getElementById("spoken").textContent];
+new MutationObserver(() => window.told.push(document.getElementById("spoken").textContent))
+	.observe(document.getElementById("spoken"), { childList: true });
+"""
+
 class Reader:
     """Somebody at the page, who notices what is wrong with it."""
 
@@ -170,6 +207,10 @@ class Reader:
 
     def state(self) -> str:
         return self.browser.run("return document.getElementById('state').innerText")
+
+    def spoken(self) -> str:
+        """What a screen reader is told."""
+        return self.browser.run("return document.querySelector('p[role=status]').textContent")
 
     def opens(self, name: str) -> None:
         """A view by its link, until it is there."""
@@ -279,12 +320,15 @@ def must_explain(reader: Reader, person: str, month: str) -> None:
     browser.sees(f"Commission lines ({pay['total']})", money(pay["pay"]["payable"]))
     line = next(line for line in pay["lines"] if line["amount"] > 0)
     browser.click(line["order_id"])
+    order = reader.dashboard.json("orders", line["order_id"])["order"]
+    paid = [one for one in order["payments"] if one["time"] == line["time"]]
+    must(len(paid) == 1, f"no payment of {line['time']}: {order}")
     text = browser.sees("Why this amount", line["source_event_id"], line["cause"],
+                        f"{paid[0]['payment_id']}: {money(paid[0]['amount'])}",
                         f"version {line['plan_version']}", money(line["basis"]))
     must(f"= {money(line['amount'])}" in text, f"no arithmetic: {text[:1500]}")
     reader.look("person")
     browser.click_at(f"//td/a[. = '{line['order_id']}']")
-    order = reader.dashboard.json("orders", line["order_id"])["order"]
     browser.sees(f"Order {line['order_id']}", "The order's story", "Order created",
                  money(order["amount"]), order["payments"][0]["payment_id"], "Commission accrued",
                  person)
@@ -343,9 +387,12 @@ def must_find(reader: Reader) -> None:
     browser.sees(f"Order {order}", "The order's story")
     browser.type("//input[@id = 'id']", "no such/order?" + ENTER)
     browser.sees("No such order")
+    browser.open("about:blank")
+    browser.open(reader.base + "#/order/50%")
+    browser.sees("No such order", "Live")
     reader.opens("Company")
     said = browser.complaints()
-    must(said and all("no%20such" in one and "404" in one for one in said), f"{said}")
+    must(said and all("orders/" in one and "404" in one for one in said), f"{said}")
 
 
 def must_show_the_shards(reader: Reader) -> None:
@@ -355,6 +402,14 @@ def must_show_the_shards(reader: Reader) -> None:
                         "In Redis 0/s", "Waiting 0", "127.0.0.1",
                         "orders: times of the last minute, processes: 1", "Flush to Redis")
     reader.look("operation")
+    reader.browser.run(STANDING_SHARD)
+    reader.browser.sees("Waiting 1,000", "Clear in 10 s")  # read again though nothing happens
+    must(reader.browser.run("return document.querySelector('td .warn').innerText") == "1,000",
+         "the shard that stands still is not marked")
+    for unowned, waits_ms, words in ((0, 0, ""), (1, 0, "nobody takes those of 1 of 8 shards"),
+                                     (0, 60000, "3 records wait, the oldest came 1 minute ago")):
+        said = " ".join(reader.browser.run(TROUBLES, unowned, waits_ms))
+        must(words in said and bool(words) == bool(said), f"{said}, not {words}")
     reader.phone()
     reader.browser.open("about:blank")
     reader.browser.open(reader.base + "#/shards")
@@ -373,6 +428,11 @@ def must_speak_chinese(reader: Reader) -> None:
         text = browser.text()
         left = [word for word in CHINESE if word in text.replace("English", "")]
         must(not left, f"{english}: {left} is not translated")
+    browser.run("location.hash = '#/order/never'")
+    browser.sees("\u6ca1\u6709\u6b64\u8ba2\u5355", "no event of this order has come")
+    must(browser.run("return document.querySelector('main [lang=en]').innerText")
+         == "no event of this order has come", "what is English does not say so")
+    must(all("orders/never" in one for one in browser.complaints()), "the console says more")
     browser.click("\u516c\u53f8")
     browser.sees("\u6700\u8fd1\u4e1a\u52a1\u65e5", "\u672c\u6708\u81f3\u4eca",
                  "\u5b9e\u65f6")
@@ -420,6 +480,12 @@ def must_work_by_keyboard(reader: Reader) -> None:
     for name in ("Company", "Units", "Boards", "Channels", "Operation"):
         reader.opens(name)
         browser.until(tab_reaches_all, lambda: f"{name}: Tab does not reach {missed[:5]}")
+    reader.opens("Boards")
+    here = browser.address()
+    browser.run("document.querySelector('.skip').focus()")
+    browser.keys(ENTER)
+    browser.until(lambda: browser.run("return document.activeElement.id") == "main", "no skipping")
+    must(browser.address() == here, f"skipping leads from {here} to {browser.address()}")
     reader.opens("Units")
     browser.run("document.querySelector('main summary').focus()")
     browser.keys(ENTER)
@@ -435,6 +501,11 @@ def must_be_live(reader: Reader, company: Company, stage: Stage) -> None:
     browser = reader.browser
     browser.open(reader.base)
     browser.sees("Month to date", "Live")
+    browser.until(lambda: reader.spoken().startswith("Live."), "nobody hears that it is live")
+    browser.until(lambda: browser.run(READINGS) > 1, "what the stream began with is not read")
+    browser.run(SPOKEN)
+    browser.run(LOOK_AWAY)
+    browser.until(lambda: browser.run(READINGS), "who comes back sees what there was before")
     before = reader.card("Collected")
     browser.run("window.here = true")
     with company.send(RATE * 10, "--rate", str(RATE)) as sending:
@@ -445,6 +516,9 @@ def must_be_live(reader: Reader, company: Company, stage: Stage) -> None:
         must(sending.wait(180) == 0, "produce")
     stage.say(f"the month's money as it was seen without a reload: {', '.join(sorted(seen))}")
     must(browser.run("return window.here") is True, "the page was loaded again")
+    told = browser.run("return window.told")
+    must(not any(one[:4] == two[:4] == "Live" for one, two in zip(told, told[1:])),
+         f"read out though it is as before: {told}")
 
 
 def must_come_to(reader: Reader, company: Company) -> None:
@@ -461,9 +535,10 @@ def must_tell_of_a_dead_worker(reader: Reader, company: Company, fleet: Fleet) -
     with company.send(RATE * 12, "--rate", str(RATE)) as sending:
         scoreboard.kill()
         reader.hears("These figures hold what came in until")
+        reader.browser.until(lambda: "These figures hold" in reader.spoken(), "nobody hears of it")
         reader.look("worker-dead")
         must(sending.wait(180) == 0, "produce")
-    reader.hears("records wait and nobody takes them")
+    reader.hears("records wait and nobody takes those of 8 of 8 shards")
     reader.opens("Operation")
     reader.browser.sees("No process has 8 of 8 shards now.", "nobody has it",
                         "1 of 3 workers that are asked for their times give no answer.")
@@ -484,10 +559,13 @@ def must_show_refusals(browser: Browser, company: Company, stage: Stage, picture
         "dashboard.kafka": "yes", "http.token.file": str(file)}).start().ready()
     reader = Reader(browser, dashboard, pictures)
     browser.open(reader.base + "#/shards")
-    for token in ("wrong-wrong-wrong-wrong", TOKEN):
+    for token, words in (("wrong-wrong-wrong-wrong", "That is not the token of this service."),
+                         ("wrong-\uff57rong-wrong", "A token has letters, digits and signs"),
+                         (TOKEN, "Operation")):
         browser.until(lambda: browser.run("return !document.getElementById('ask').hidden"),
                       "nobody asks for the token")
         browser.type("//input[@id = 'token']", token + ENTER)
+        browser.sees(words)
     browser.sees("Operation", "Refused records")
     browser.complaints()  # the refused tokens
     browser.click("Refused records")

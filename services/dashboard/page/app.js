@@ -14,6 +14,8 @@ const VIEWS = { "": views.overview, tree: views.tree, board: views.board, list: 
 	scope: views.scope, members: views.members, person: views.person, order: views.order,
 	commission: views.commission, shards: views.shards, refusals: views.refusals };
 const READ_MS = 5000; // at most so often while events come
+const SAY_MS = 2500;
+const OF_OPERATORS = ["shards", "refusals"]; // they change without a figure that changes
 
 const BESIDE = 60; // of the view's link is seen what stands before it, where not all links fit
 
@@ -21,18 +23,51 @@ const SHORT_MS = 3000; // a stream that is cut and opened again is not worth a w
 
 const at = (id) => document.getElementById(id);
 let turn = 0, stale = null, shown = null, live = null, how = "live", due = 0, waiting = false;
+let reading = 0, spoken = "", lately = { kind: "", at: 0 };
 
-const route = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+// A lone % is what it is.
+function part(text) {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
 
-function say() {
+const route = () => location.hash.replace(/^#\/?/, "").split("/").map(part);
+
+// The line's kind, its look and its words.
+function standing() {
 	const seen = views.latest(live?.asof), wrong = live ? views.troubles(live.asof) : [];
 	const fresh = seen ? `${word("asof")} ${instant(seen)} (${age(seen)})` : "";
-	const away = stale && (stale.redis || Date.now() - stale.at >= SHORT_MS);
-	const text = away ? `${word(stale.redis ? "redisAway" : "away", instant(stale.since))} ${fresh}`
-		: !live ? word("loading") : wrong.length ? wrong.join(" ") : `${word(how)} ${fresh}`;
-	at("state").className = away ? "away" : wrong.length ? "behind" : live ? "live" : "";
+	const away = stale?.redis ? "redisAway" : "away";
+	if (!at("ask").hidden)
+		return ["wantsToken", "", word("wantsToken")];
+	if (stale && (stale.redis || Date.now() - stale.at >= SHORT_MS))
+		return [away, "away", `${word(away, instant(stale.since))} ${fresh}`];
+	if (!live)
+		return ["loading", "", word("loading")];
+	if (wrong.length)
+		return [wrong.map(([kind]) => kind).join(), "behind",
+			wrong.map(([, told]) => told).join(" ")];
+	return [how, "live", `${word(how)} ${fresh}`];
+}
+
+// Ages and times change all the while; it is read out when the kind does and stays.
+function say() {
+	const [kind, look, text] = standing();
+	at("state").className = look;
 	if (at("state").textContent !== text)
 		at("state").textContent = text;
+	const here = `${language()} ${kind}`;
+	if (here !== lately.kind)
+		lately = { kind: here, at: Date.now() };
+	if (here === spoken || Date.now() - lately.at < SAY_MS)
+		return;
+	spoken = here;
+	at("spoken").textContent = text;
+	if (look === "behind")
+		soon(); // the view says so, too
 }
 
 function dress() {
@@ -78,14 +113,36 @@ function replace(nodes) {
 		same.setSelectionRange(active.selectionStart, active.selectionEnd);
 }
 
-function complain(error) {
-	if (error instanceof Problem && error.status === 401) {
+// Why a token was refused; "": none was.
+function refuse(name) {
+	const line = at("denied");
+	line.hidden = !name;
+	line.dataset.word = name;
+	if (line.textContent !== word(name))
+		line.textContent = word(name);
+}
+
+// sent: the token that is not the service's. Another one may have been given since.
+function deny({ sent }) {
+	if (sent !== token.get())
+		return;
+	refuse(sent ? "wrongToken" : "");
+	shown = null;
+	at("main").replaceChildren();
+	if (at("ask").hidden) {
 		at("ask").hidden = false;
 		at("token").focus();
-		return;
 	}
-	const words = error instanceof Problem ? `${error.title}: ${error.message}` : String(error);
-	at("main").replaceChildren(views.node("p", { class: "warn", role: "alert" }, words));
+	say();
+}
+
+function complain(error) {
+	shown = null;
+	if (error instanceof Problem && error.status === 401)
+		deny(error);
+	else
+		at("main").replaceChildren(views.node("p", { class: "warn", role: "alert" },
+			views.problem(error)));
 }
 
 async function show(again) {
@@ -96,6 +153,7 @@ async function show(again) {
 		dress();
 		at("main").replaceChildren(views.node("p", {}, word("loading")));
 	}
+	reading++;
 	try {
 		const nodes = await (VIEWS[name] ?? views.overview)(...rest);
 		if (mine !== turn)
@@ -110,15 +168,18 @@ async function show(again) {
 		if (!again)
 			at("main").focus({ preventScroll: true });
 	} catch (error) {
-		// What was read before stays, and the line above says since when.
-		if (mine === turn && !(again && shown))
+		// What was read before stays, and the line above says since when; of Kafka it says nothing.
+		const stays = again && shown && (error.unreached || route()[0] !== "refusals");
+		if (mine === turn && (!stays || error.status === 401))
 			complain(error);
+	} finally {
+		reading--;
 	}
 }
 
 function hear({ kind, data, how: means }) {
 	if (kind === "denied") {
-		at("ask").hidden = false;
+		deny(data);
 	} else if (kind === "live") {
 		// A stream that was opened again tells nothing where nothing has changed.
 		const back = stale !== null;
@@ -155,15 +216,24 @@ at("language").addEventListener("click", () => {
 at("search").addEventListener("submit", (event) => {
 	event.preventDefault();
 	const to = SEARCH[at("kind").value], id = at("id").value.trim();
-	const month = to.startsWith("scope") ? `/${live?.month?.period ?? ""}` : "";
+	const month = to.startsWith("scope") && live?.month ? `/${live.month.period}` : "";
 	if (id)
 		location.hash = `#/${to}/${path(id)}${month}`;
 });
 at("ask").addEventListener("submit", (event) => {
 	event.preventDefault();
-	token.set(at("token").value);
+	const given = at("token").value.trim();
+	if (!token.good(given))
+		return refuse("badToken");
+	refuse("");
+	token.set(given);
 	at("ask").hidden = true;
 	show(false);
+	say();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+	event.preventDefault(); // the address names the view
+	at("main").focus();
 });
 addEventListener("hashchange", () => show(false));
 addEventListener("changed", () => show(true));
@@ -171,7 +241,15 @@ addEventListener("resize", () => {
 	due = Math.min(due, Date.now() + 200);
 	soon();
 });
-setInterval(say, 10000);
+document.addEventListener("visibilitychange", () => {
+	say();
+	soon();
+});
+setInterval(say, SAY_MS);
+setInterval(() => {
+	if (OF_OPERATORS.includes(route()[0]) && !reading && at("ask").hidden)
+		soon();
+}, READ_MS);
 dress();
 say();
 show(false);

@@ -4,13 +4,13 @@
 // somebody else's cannot be confirmed by accident. Which records and how fast may be said before; what
 // is not valid the service says. It is sent again with the instants that the dry run's ages meant.
 import { count } from "./format.js";
-import { Problem, ask } from "./source.js";
-import { node, table } from "./views.js";
+import { ask } from "./source.js";
+import { detailed, node, problem, table } from "./views.js";
 import { word } from "./words.js";
 
 const LOOK_MS = 400, LOST_MOST = 10;
 const FIELDS = ["since", "until", "max", "rate"], NUMBERS = ["max", "rate"];
-let mine = null; // { key, request, report, trouble }: report is the service's, trouble why there is none
+let mine = null; // { key, request, report, trouble }: the service's report, or the error instead
 const drafts = new Map(); // by box: what was filled in, and whether that is open
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -93,13 +93,14 @@ function question({ request, report }) {
 
 function said({ report, trouble }) {
 	if (trouble)
-		return node("p", { class: "warn", role: "alert" }, trouble);
+		return node("p", { class: "warn", role: "alert" }, trouble.status === 409
+			? word("redriveBusy") : problem(trouble));
 	if (!report || report.state === "running")
 		return node("p", { role: "status" }, !report || report.dry_run ? word("counting")
 			: word("redriving", count(report.sent), count(report.records)));
 	if (report.state === "failed")
-		return node("p", { class: "warn", role: "alert" }, word("redriveFailed",
-			count(report.sent), report.problem));
+		return node("p", { class: "warn", role: "alert" }, detailed(word("redriveFailed",
+			count(report.sent)), report.problem));
 	return report.dry_run ? null : node("p", { role: "status" }, word("redriveDone",
 		count(report.sent)));
 }
@@ -146,9 +147,6 @@ function become(next) {
 		redraw(key);
 }
 
-const wordsOf = (error) => (error.status === 409 ? word("redriveBusy")
-	: error instanceof Problem ? `${error.title}: ${error.message}` : String(error));
-
 async function start(request, key = mine.key) {
 	become({ key, request });
 	try {
@@ -156,7 +154,7 @@ async function start(request, key = mine.key) {
 			headers: { "Content-Type": "application/json" } });
 		await follow(key, request, redrive);
 	} catch (error) {
-		become({ key, request, trouble: wordsOf(error), wrong: /^(\w+): /.exec(error.message)?.[1] });
+		become({ key, request, trouble: error, wrong: /^(\w+): /.exec(error.message)?.[1] });
 	}
 	if (!request.dry_run)
 		dispatchEvent(new Event("changed")); // the lists are others now

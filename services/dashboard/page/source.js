@@ -5,16 +5,23 @@ const ROOT = "api/v1/";
 const QUIET_MS = 25000, POLL_MS = 5000, STREAM_TRIES = 3, RETRY_MS = 2000;
 
 export class Problem extends Error {
-	constructor(status, problem) {
+	// sent: the token that was sent, if any.
+	constructor(status, problem, sent) {
 		super(problem.detail ?? "");
+		this.sent = sent;
 		this.status = status;
 		this.title = problem.title ?? "";
 		this.since = problem.since;
 	}
 }
 
+// Only what can be in a header is ever kept or sent.
 export const token = {
-	get: () => sessionStorage.getItem("token"),
+	good: (value) => /^[\x20-\x7e]+$/.test(value),
+	get() {
+		const kept = sessionStorage.getItem("token") ?? "";
+		return this.good(kept) ? kept : null;
+	},
 	set: (value) => sessionStorage.setItem("token", value),
 };
 
@@ -34,10 +41,10 @@ async function reach(where, options) {
 }
 
 export async function ask(where, options = {}) {
-	const answer = await reach(where, options);
+	const sent = token.get(), answer = await reach(where, options);
 	if (answer.ok)
 		return answer.json();
-	throw new Problem(answer.status, await answer.json().catch(() => ({})));
+	throw new Problem(answer.status, await answer.json().catch(() => ({})), sent);
 }
 
 // The same, null where there is nothing.
@@ -67,7 +74,7 @@ export async function follow(hear) {
 			away ||= error.unreached || failures >= STREAM_TRIES;
 			failures++;
 			hear({ kind: error.status === 401 ? "denied" : error.status === 503 ? "away" : "lost",
-				data: { since: error.since } });
+				data: { since: error.since, sent: error.sent } });
 		}
 		await pause(RETRY_MS);
 	}
@@ -83,13 +90,13 @@ export async function follow(hear) {
 	}
 
 	async function stream() {
-		const control = new AbortController();
+		const control = new AbortController(), sent = token.get();
 		let watch = setTimeout(() => control.abort(), QUIET_MS);
 		const answer = await reach("stream", { signal: control.signal,
 			headers: last ? { "Last-Event-ID": last } : {} });
 		if (!answer.ok) {
 			clearTimeout(watch);
-			throw new Problem(answer.status, await answer.json().catch(() => ({})));
+			throw new Problem(answer.status, await answer.json().catch(() => ({})), sent);
 		}
 		const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 		let text = "";

@@ -3,14 +3,14 @@
 // text nodes only, never markup.
 import { bar, lines as chart } from "./chart.js";
 import * as f from "./format.js";
-import { box } from "./redrive.js";
-import { ask, askOrNull, path } from "./source.js";
-import { healing, meaning, word } from "./words.js";
+import { Problem, ask, askOrNull, path } from "./source.js";
+import { healing, language, meaning, titleOf, word } from "./words.js";
 
 const MAIN = ["orders", "order_amount", "collected", "refunded", "commission"];
 const SUMS = ["orders", "order_amount", "signed_amount", "collected", "refunded", "commission"];
 const BEHIND_MS = 5000; // a batch of measures may take a second
 const LESS_IS_GOOD = new Set(["refunded", "cancelled", "cancelled_amount", "clawed_back"]);
+const REFUSED_MOST = 20; // of one reason the service shows no more
 const PAY = ["accrued", "clawed_back", "held", "payable", "settled"];
 
 export function node(name, attributes = {}, ...children) {
@@ -26,19 +26,41 @@ const to = (...parts) => `#/${path(...parts)}`;
 const link = (text, ...parts) => node("a", { href: to(...parts) }, text);
 const title = (text) => node("h1", {}, text);
 
-// What may be wrong with figures, in words; what is read of them is in asof alone. Lag is known where
-// the service asks Kafka.
+// The service's own words are English: behind the page's, or below them where those are not.
+export function detailed(words, detail) {
+	if (!detail)
+		return [words];
+	return language() === "en" ? [`${words}: ${detail}`]
+		: [words, node("small", { lang: "en" }, detail)];
+}
+
+// What an answer that is none means.
+export function problem(error) {
+	if (error instanceof Problem)
+		return detailed(titleOf(error), error.message);
+	return error.unreached ? detailed(word("unreached"), error.message) : [error.message];
+}
+
+// What may be wrong with figures: of each its kind, and it in words; what is read of them is in asof
+// alone. Lag is known where the service asks Kafka.
 export function troubles(asof = {}) {
 	const topics = Object.entries(asof), age = (time) => (time ? Date.parse(time) : 0);
 	const rebuilding = topics.filter(([, one]) => one.rebuilding)
 		.map(([topic, one]) => `${topic}: ${one.rebuilding}/${one.partitions}`);
 	const known = asof.orders?.time, shown = asof.measures?.time;
 	const behind = known && age(known) - age(shown) > BEHIND_MS && asof.measures?.lag !== 0;
-	const waiting = topics.filter(([, one]) => one.lag && Date.now() - age(one.time) > BEHIND_MS)
-		.map(([topic, one]) => word(one.unowned ? "waitingUnowned" : "waitingFor", topic,
-			f.count(one.lag), f.age(one.time)));
-	return [behind ? word("behind", f.instant(shown), f.instant(known)) : null, ...waiting,
-		rebuilding.length ? word("tooLow", rebuilding.join(", ")) : null].filter(Boolean);
+	// Of the shard that is furthest behind, however fast others are.
+	const since = (one) => one.waiting_since ?? one.time;
+	const waiting = topics.filter(([, one]) => one.lag
+		&& (one.unowned || Date.now() - age(since(one)) > BEHIND_MS))
+		.map(([topic, one]) => {
+			const kind = one.unowned ? "waitingUnowned" : "waitingFor";
+			return [`${kind} ${topic}`, word(kind, topic, f.count(one.lag),
+				since(one) ? f.age(since(one)) : "\u2013", one.unowned, one.partitions)];
+		});
+	return [behind ? ["behind", word("behind", f.instant(shown), f.instant(known))] : null,
+		...waiting, rebuilding.length ? ["tooLow", word("tooLow", rebuilding.join(", "))] : null]
+		.filter(Boolean);
 }
 
 export function latest(asof = {}) {
@@ -47,7 +69,18 @@ export function latest(asof = {}) {
 
 export function asof(answer) {
 	return [node("p", { class: "asof" }, `${word("asof")} ${f.instant(latest(answer.asof))}`),
-		troubles(answer.asof).map((words) => node("p", { class: "warn" }, words))].flat();
+		troubles(answer.asof).map(([, words]) => node("p", { class: "warn" }, words))].flat();
+}
+
+// Where there is no month with figures.
+const empty = (live) => [node("p", {}, word(latest(live.asof) ? "noFigures" : "noEvents")),
+	asof(live)].flat();
+
+// The link to what follows in a list that is longer than what was read of it.
+function rest(answer, ...parts) {
+	const next = answer.from + answer.rows.length;
+	return answer.rows.length && next <= answer.total
+		? node("p", {}, link(word("more"), ...parts, next)) : null;
 }
 
 // The months before and after, for all that is shown by the month.
@@ -145,7 +178,7 @@ async function now() {
 export async function overview() {
 	const live = await now();
 	if (!live.day)
-		return [title(word("company")), node("p", {}, word("noEvents")), asof(live)].flat();
+		return [title(word("company")), ...empty(live)];
 	const month = live.month.period;
 	const parts = await standing("company", "all", month, live.day.period);
 	// Where the company keeps no days.
@@ -168,9 +201,10 @@ function unitRow(kind, unit, period, children) {
 }
 
 export async function tree(period) {
-	period ||= (await now()).month?.period;
+	const live = period ? null : await now();
+	period ||= live.month?.period;
 	if (!period)
-		return [title(word("tree")), node("p", {}, word("noEvents"))];
+		return [title(word("tree")), ...empty(live)];
 	const answer = await ask(path("tree", period));
 	const below = (units, id) => units.filter((unit) => (unit.parent ?? null) === id);
 	const team = (unit) => unitRow("team", unit, period, []);
@@ -187,17 +221,28 @@ export async function tree(period) {
 		asof(answer)].flat(2);
 }
 
-export async function members(kind, id, period) {
-	const answer = await ask(path("members", kind, id, period) + "?count=1000");
+export async function members(kind, id, period, from = "1") {
+	const live = period ? null : await now();
+	period ||= live.month?.period;
+	if (!period)
+		return [title(`${word(kind)} ${id}: ${word("people")}`), ...empty(live)];
+	const where = path("members", kind, id, period);
+	const answer = await ask(`${where}?from=${Number(from)}&count=500`);
 	return [title(`${word(kind)} ${id}: ${word("people")}`),
-		table(`${period}`, [{ head: word("payee"), cell: (row) =>
+		answer.complete === false ? node("p", {}, word("notAllPeople")) : null,
+		table(`${period}, ${word("inAll", f.count(answer.total))}`, [{ head: word("payee"), cell: (row) =>
 			link(row.id, "scope", "payee", row.id, period) },
 		...sums(["order_amount", "signed_amount", "collected", "commission"])], answer.rows),
-		asof(answer)].flat();
+		rest(answer, "members", kind, id, period), asof(answer)].flat();
 }
 
 export async function scope(kind, id, period) {
-	const [answer, live] = await Promise.all([ask(path("figures", kind, id, period)), now()]);
+	const known = period ? null : await now();
+	period ||= known.month?.period;
+	if (!period)
+		return [title(`${word(kind)} ${id}`), ...empty(known)];
+	const [answer, live] = await Promise.all([ask(path("figures", kind, id, period)),
+		known ?? now()]);
 	const names = Object.keys(answer.figures).filter((name) => !name.endsWith("_at"));
 	const month = f.isMonth(period);
 	const today = live.month?.period === period ? live.day?.period : undefined;
@@ -212,11 +257,12 @@ export async function scope(kind, id, period) {
 		asof(answer)].flat();
 }
 
-export async function list(kind, period) {
-	period ||= (await now()).month?.period;
+export async function list(kind, period, from = "1") {
+	const live = period ? null : await now();
+	period ||= live.month?.period;
 	if (!period)
-		return [title(word(`${kind}s`)), node("p", {}, word("noEvents"))];
-	const answer = await ask(path("scopes", kind, period) + "?count=1000");
+		return [title(word(`${kind}s`)), ...empty(live)];
+	const answer = await ask(`${path("scopes", kind, period)}?from=${Number(from)}&count=500`);
 	const names = kind === "product" ? ["quantity", "order_amount"] : SUMS;
 	return [title(`${word(`${kind}s`)} ${period}`),
 		months(period, (month) => to("list", kind, month)),
@@ -224,13 +270,14 @@ export async function list(kind, period) {
 		answer.rows.length ? table(word("inAll", f.count(answer.total)), [{ head: word(kind),
 			cell: (row) => link(row.id, "scope", kind, row.id, period) }, ...sums(names)], answer.rows)
 			: node("p", {}, word("nothing")),
-		asof(answer)].flat();
+		rest(answer, "list", kind, period), asof(answer)].flat();
 }
 
 // ---- boards ----
 
 export async function board(measure = "collected", kind = "company", id = "all", period = "") {
-	period ||= (await now()).month?.period ?? "";
+	const live = period ? null : await now();
+	period ||= live.month?.period ?? "";
 	const tab = (text, here, ...parts) => node("a", { href: to("board", ...parts),
 		"aria-current": here ? "true" : null }, text);
 	const tabs = [node("div", { class: "tabs" }, ["order_amount", "signed_amount", "collected",
@@ -239,7 +286,10 @@ export async function board(measure = "collected", kind = "company", id = "all",
 		? "people" : "teams"), kind === "company" && id === who, measure, "company", who, period)))];
 	const head = [title(`${word("boards")}: ${word(measure)} ${period}`),
 		months(period, (month) => to("board", measure, kind, id, month)), ...tabs];
-	const answer = period ? await askOrNull(path("boards", measure, kind, id, period)) : null;
+	if (!period)
+		return [title(word("boards")), ...empty(live)];
+	// All who have a rank.
+	const answer = await askOrNull(`${path("boards", measure, kind, id, period)}?count=1000`);
 	if (!answer)
 		return [...head, node("p", {}, word("noBoard"))];
 	const member = id === "teams" ? "team" : "payee";
@@ -251,16 +301,18 @@ export async function board(measure = "collected", kind = "company", id = "all",
 		{ head: word("score"), number: true, cell: (row) => f.money(row.score) },
 		{ head: "", cell: (row) => bar(row.score, most) },
 		{ head: word("reached"), time: true, cell: (row) => f.instant(row.reached) }], answer.rows),
-	asof(answer)].flat();
+	answer.rows.length < answer.total ? node("p", {}, word("shownOf", f.count(answer.rows.length),
+		f.count(answer.total))) : null, asof(answer)].flat();
 }
 
 // ---- a person, a commission, an order ----
 
-function arithmetic(line) {
+// complete: all lines of its order were there to add up.
+function arithmetic(line, complete) {
 	const basis = `${f.money(line.basis)} \u00d7 ${f.rate(line.rate_ppm)}`;
 	if (line.net_after === undefined)
 		return [node("p", { class: "sum" }, `${basis} \u2192 ${f.money(line.amount)}`),
-			node("p", {}, word("notExplained"))];
+			node("p", {}, word(complete === false ? "notAdded" : "notExplained"))];
 	const step = (net, sum) => `${f.money(net)} \u00d7 ${f.rate(line.rate_ppm)} = ${f.money(sum)}`;
 	return [node("p", { class: "sum" }, step(line.net_after, line.cumulative_after)),
 		node("p", { class: "sum" }, `${word("before")}: ${step(line.net_before,
@@ -271,13 +323,23 @@ function arithmetic(line) {
 
 const planOf = (one) => `${one.plan_id}, ${word("version")} ${one.plan_version}`;
 
-function explanation({ commission: line, order }) {
+// The payment or refund that a line came from has its time; of two at one time it is not known here.
+function sourceOf(line, order) {
+	const refund = line.type === "commission.clawed_back";
+	const found = (order?.[refund ? "refunds" : "payments"] ?? []).filter((one) =>
+		Date.parse(one.time) === Date.parse(line.time));
+	return found.length === 1 ? [[refund ? "refund" : "payment", `${refund ? found[0].refund_id
+		: found[0].payment_id}: ${f.money(found[0].amount)}, ${f.instant(found[0].time)}`]] : [];
+}
+
+function explanation({ commission: line, order, complete }) {
 	const split = order?.splits?.find((one) => one.payee_id === line.payee_id);
 	const weights = order?.splits?.reduce((sum, one) => sum + one.weight, 0);
-	return [arithmetic(line),
+	return [arithmetic(line, complete),
 		table(word("why"), [{ head: "", cell: ([name]) => word(name) },
 			{ head: "", cell: ([, value]) => value }], [
 			["order", link(line.order_id, "order", line.order_id)],
+			...sourceOf(line, order),
 			["basis", f.money(line.basis)],
 			["rate", f.rate(line.rate_ppm)],
 			["plan", planOf(line)],
@@ -305,14 +367,17 @@ function lineRow(line) {
 			told.set(line.commission_id, answer);
 			body.replaceChildren(...explanation(answer));
 		} catch (error) {
-			body.replaceChildren(error.message);
+			body.replaceChildren(...problem(error));
 		}
 	});
 	return row;
 }
 
 export async function person(id, month, from = "1") {
-	month ||= (await now()).month?.period ?? "";
+	const live = month ? null : await now();
+	month ||= live.month?.period;
+	if (!month)
+		return [title(`${word("payee")} ${id}`), ...empty(live)];
 	const answer = await ask(`${path("pay", id, month)}?from=${Number(from)}&count=200`);
 	const next = answer.from + answer.lines.length;
 	return [title(`${word("payee")} ${id}, ${month}`),
@@ -344,7 +409,7 @@ export async function order(id) {
 		["mortgagedAt", doc.mortgaged, doc.mortgaged_amount],
 		["deliveredAt", doc.delivered], ["cancelledAt", doc.cancelled]]
 		.filter(([, time]) => time).map(([name, time, amount]) => ({ time, place: 0, show:
-			[`${word(name)} ${amount === undefined ? "" : f.money(amount)}`] }));
+			[word(name, f.money(amount))] }));
 	for (const one of doc.payments ?? [])
 		moments.push({ time: one.time, place: 1,
 			show: [`${word("payment")} ${one.payment_id}: ${f.money(one.amount)}`] });
@@ -360,6 +425,7 @@ export async function order(id) {
 	return [title(`${word("order")} ${id}`),
 		node("p", {}, `${word("status")}: ${word(`status_${doc.status}`)}; ${word("currency")}: ${doc.currency ?? "\u2013"}`),
 		answer.waiting ? node("p", { class: "warn" }, word("waiting", answer.waiting)) : null,
+		answer.complete ? null : node("p", { class: "warn" }, word("notAllLines")),
 		node("div", { class: "cards" }, ["order_amount", "collected", "refunded"].map((name) =>
 			card(name, doc[name === "order_amount" ? "amount" : name] ?? 0))),
 		node("h2", {}, word("story")),
@@ -376,12 +442,9 @@ export async function order(id) {
 
 // ---- operators ----
 
-const looks = new Map(); // by worker: the lag of the look before, to see how fast it shrinks
-
-function timeToClear(worker, lag) {
-	const before = looks.get(worker), now = { lag, at: Date.now() };
-	looks.set(worker, now);
-	const speed = before && now.at > before.at ? (before.lag - lag) / (now.at - before.at) : 0;
+// Where more reaches Redis than comes in; a dash where it does not.
+function timeToClear(passed, lag) {
+	const speed = passed ? (passed.shown - passed.incoming) / passed.over_ms : 0;
 	const left = lag === 0 ? 0 : speed > 0 ? Math.ceil(lag / speed / 1000) : null;
 	return left === null ? "\u2013" : word("seconds", f.count(left));
 }
@@ -394,7 +457,7 @@ function facts(worker) {
 		f.speed(worker.passed[name], worker.passed.over_ms)) : "\u2013"];
 	return [node("p", { class: "facts" }, [["processes", f.count(members.size)],
 		speed("incoming"), speed("committed"), speed("shown"),
-		["recordsWaiting", f.count(lag)], ["timeToClear", timeToClear(worker.worker, lag)]]
+		["recordsWaiting", f.count(lag)], ["timeToClear", timeToClear(worker.passed, lag)]]
 		.map(([name, value]) => node("span", {}, `${word(name)} `, node("b", {}, value)))),
 	nobody ? node("p", { class: "warn" }, word("unowned", nobody, worker.shards.length)) : null];
 }
@@ -414,6 +477,8 @@ function times({ worker, times: taken }) {
 	["batch", "transaction", "flush"].map((step) => ({ step, ...taken[step] })));
 }
 
+// Records wait and none was taken for a while.
+const stands = (row) => row.lag > 0 && !(Date.now() - Date.parse(row.time) <= BEHIND_MS);
 const stateOf = (row, asked) => (asked && row.member === null ? "nobody" : row.state);
 
 export async function shards() {
@@ -423,7 +488,8 @@ export async function shards() {
 		{ head: word("shard"), cell: (row) => String(row.partition) },
 		{ head: word("state"), time: true, cell: (row) => node("span", { class: ["owned", "released"]
 			.includes(stateOf(row, asked)) ? null : "warn" }, word(stateOf(row, asked))) },
-		asked ? { head: word("recordsWaiting"), number: true, cell: (row) => f.count(row.lag) } : null,
+		asked ? { head: word("recordsWaiting"), number: true, cell: (row) => node("span",
+			{ class: stands(row) ? "warn" : null }, f.count(row.lag)) } : null,
 		{ head: word("cursor"), number: true, cell: (row) => (row.cursor === null ? "\u2013"
 			: f.count(row.cursor)) },
 		asked ? { head: word("outputCursor"), number: true, cell: (row) =>
@@ -437,8 +503,10 @@ export async function shards() {
 	return [title(word("shards")),
 		answer.kafka === null ? node("p", {}, word("lagElsewhere")) : null,
 		answer.kafka ? node("p", {}, link(word("refusals"), "refusals")) : null,
-		answer.kafka?.trouble ? node("p", { class: "warn" }, word("kafkaAway",
-			f.instant(answer.kafka.since), answer.kafka.trouble)) : null,
+		answer.kafka?.trouble ? node("p", { class: "warn" }, detailed(word("kafkaAway",
+			f.instant(answer.kafka.since)), answer.kafka.trouble)) : null,
+		answer.kafka && !asked && !answer.kafka.trouble
+			? node("p", { class: "warn" }, word("kafkaSilent")) : null,
 		answer.asked && answer.asked.answered < answer.asked.addresses ? node("p", { class: "warn" },
 			word("notAnswered", answer.asked.addresses - answer.asked.answered,
 				answer.asked.addresses)) : null,
@@ -447,6 +515,9 @@ export async function shards() {
 			times(worker)]),
 		asof(answer)].flat(2);
 }
+
+// Only who sends records back needs it.
+const redrive = () => import("./redrive.js");
 
 // Asked until Kafka's answer is there.
 async function found(where) {
@@ -462,7 +533,7 @@ async function found(where) {
 export async function refusals(topic, reason) {
 	if (topic)
 		return refused(topic, reason);
-	const { topics } = await found("refusals");
+	const [{ topics }, { box }] = await Promise.all([found("refusals"), redrive()]);
 	return [title(word("refusals")), node("p", {}, word("refusalsAre")),
 		topics.map((one) => [node("h2", {}, one.topic), one.reasons.length ? table(
 			word("inAll", f.count(one.open)), [
@@ -507,12 +578,17 @@ function marked(record) {
 }
 
 async function refused(topic, reason) {
-	const { records } = await found(path("refusals", topic, reason));
+	const [{ records }, { box }] = await Promise.all([found(path("refusals", topic, reason)),
+		redrive()]);
+	const all = records.length < REFUSED_MOST ? null : (await found("refusals")).topics
+		.find((one) => one.input === topic)?.reasons.find((one) => one.reason === reason)?.open;
 	return [title(`${topic}: ${reason}`), node("p", {}, link(word("earlier"), "refusals")),
 		records.length && !records[0].heals_after
 			? node("p", { class: "warn" }, word("neverHeals")) : null,
 		reason === "wrong_key" ? node("p", {}, word("rekeyed")) : null,
 		records.length ? null : node("p", {}, word("noRefusals")), box(topic, reason),
+		all > records.length ? node("p", {}, word("shownOf", f.count(records.length),
+			f.count(all))) : null,
 		records.map((record) => node("details", { "data-key": `${record.partition}/${record.offset}` },
 			node("summary", {}, node("span", {}, f.instant(record.refused)),
 				node("span", {}, record.key ?? ""), node("span", { class: "n" }, record.path || "/")),
