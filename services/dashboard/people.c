@@ -149,6 +149,28 @@ struct rc view_order(struct view *v)
 
 /* ---- a commission ---- */
 
+/* Since when its plan's version is in force, where the reference data are known. */
+static void put_plan(struct view *v, const struct line *line)
+{
+	yyjson_doc *doc = yyjson_read(line->text.ptr, line->text.len, YYJSON_READ_NOFLAG);
+	yyjson_val *root = yyjson_doc_get_root(doc), *id = yyjson_obj_get(root, "plan_id");
+	yyjson_val *version = yyjson_obj_get(root, "plan_version");
+	struct plan_times times;
+
+	json_name(&v->json, "plan");
+	if (v->watcher && yyjson_is_str(id) && yyjson_is_int(version) &&
+	    watch_plan(v->watcher, str_of(yyjson_get_str(id), yyjson_get_len(id)),
+	               yyjson_get_sint(version), &times)) {
+		json_open(&v->json, '{');
+		view_instant(v, "valid_from", times.from_ms);
+		view_instant(v, "valid_to", times.to_ms);
+		json_close(&v->json, '}');
+	} else {
+		json_null(&v->json);
+	}
+	yyjson_doc_free(doc);
+}
+
 static struct rc put_commission(struct view *v, const struct line *own, yyjson_val *order,
                                 unsigned asof)
 {
@@ -165,6 +187,7 @@ static struct rc put_commission(struct view *v, const struct line *own, yyjson_v
 			found = &lines[i];
 	json_name(&v->json, "commission");
 	line_put(v, found);
+	put_plan(v, own);
 	if (order)
 		put_order(v, order);
 	json_put_bool(&v->json, "complete", complete);

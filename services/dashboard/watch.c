@@ -15,6 +15,7 @@
 #include "common/base/must.h"
 #include "common/base/timestamp.h"
 #include "common/host/connection.h"
+#include "events.h"
 #include "services/tallyctl/outputs.h"
 #include "services/tallyctl/progress.h"
 
@@ -379,6 +380,24 @@ struct units watch_units(struct watch *watch, struct str unit_id, enum period_ki
 	}
 	pthread_mutex_unlock(&watch->lock);
 	return units;
+}
+
+bool watch_plan(struct watch *watch, struct str plan_id, int64_t version, struct plan_times *out)
+{
+	const struct plan_defined *plan = NULL;
+
+	pthread_mutex_lock(&watch->lock);
+	if (watch->reference) {
+		struct reference ref = { watch->reference,
+			                 reference_store_newest_end(watch->reference), 1 };
+
+		plan = reference_plan(&ref, plan_id, version);
+	}
+	if (plan)
+		*out = (struct plan_times){ plan->has_valid_from_ms ? plan->valid_from_ms : 0,
+			                    plan->has_valid_to_ms ? plan->valid_to_ms : 0 };
+	pthread_mutex_unlock(&watch->lock);
+	return plan != NULL;
 }
 
 const struct watch_fleet *watch_find(const struct watch_state *state, const struct worker *worker)

@@ -68,6 +68,12 @@ void watch_copy(struct watch *, struct arena *, struct watch_state *out);
  * the arena; absent: not known. */
 struct units watch_units(struct watch *, struct str unit_id, enum period_kind, int32_t first_day,
                          struct arena *);
+/* When a plan's version is in force, as published: from the one instant on and before the other; 0:
+ * since ever, until replaced. False: not known. */
+struct plan_times {
+	int64_t from_ms, to_ms;
+};
+bool watch_plan(struct watch *, struct str plan_id, int64_t version, struct plan_times *out);
 /* The fleet of a worker; NULL: not known, or too old. */
 const struct watch_fleet *watch_find(const struct watch_state *, const struct worker *);
 

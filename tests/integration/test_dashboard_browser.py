@@ -323,7 +323,10 @@ def must_explain(reader: Reader, person: str, month: str) -> None:
     order = reader.dashboard.json("orders", line["order_id"])["order"]
     paid = [one for one in order["payments"] if one["time"] == line["time"]]
     must(len(paid) == 1, f"no payment of {line['time']}: {order}")
-    text = browser.sees("Why this amount", line["source_event_id"], line["cause"],
+    plan = reader.dashboard.json("commissions", line["commission_id"])["plan"]
+    must([plan["valid_from"], plan["valid_to"]].count(None) == 1 and
+         (plan["valid_from"] is None) == (line["plan_version"] == 1), f"{line}: {plan}")
+    text = browser.sees("Why this amount", line["source_event_id"], line["cause"], "in force from",
                         f"{paid[0]['payment_id']}: {money(paid[0]['amount'])}",
                         f"version {line['plan_version']}", money(line["basis"]))
     must(f"= {money(line['amount'])}" in text, f"no arithmetic: {text[:1500]}")

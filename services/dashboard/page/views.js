@@ -332,7 +332,11 @@ function sourceOf(line, order) {
 		: found[0].payment_id}: ${f.money(found[0].amount)}, ${f.instant(found[0].time)}`]] : [];
 }
 
-function explanation({ commission: line, order, complete }) {
+// Since when it is in force, where that is known.
+const validity = (plan) => (!plan ? "" : `, ${word("inForce", plan.valid_from
+	? f.instant(plan.valid_from) : "\u2013", plan.valid_to ? f.instant(plan.valid_to) : "\u2013")}`);
+
+function explanation({ commission: line, order, complete, plan }) {
 	const split = order?.splits?.find((one) => one.payee_id === line.payee_id);
 	const weights = order?.splits?.reduce((sum, one) => sum + one.weight, 0);
 	return [arithmetic(line, complete),
@@ -342,7 +346,7 @@ function explanation({ commission: line, order, complete }) {
 			...sourceOf(line, order),
 			["basis", f.money(line.basis)],
 			["rate", f.rate(line.rate_ppm)],
-			["plan", planOf(line)],
+			["plan", planOf(line) + validity(plan)],
 			["split", split ? `${word("weight")} ${split.weight}/${weights}, ${word("level")} ${
 				split.level ?? "\u2013"}, ${word("rating")} ${split.rating ?? "\u2013"}` : "\u2013"],
 			["sourceEvent", line.source_event_id],

@@ -92,6 +92,7 @@ const WORDS = {
 	rate: ["Rate", "提成比例"],
 	plan: ["Plan", "提成方案"],
 	version: ["version", "版本"],
+	inForce: ["in force from {0} to {1}", "有效期 {0} 至 {1}"],
 	amount: ["Amount", "金额"],
 	split: ["Split", "业绩分成"],
 	weight: ["weight", "权重"],
