@@ -90,7 +90,7 @@ static void point_fire(struct point *point)
 	         LOG_TEXT("action", action_names[point->action]), LOG_END);
 	switch (point->action) {
 	case ACTION_KILL: kill(getpid(), SIGKILL); break;
-	case ACTION_STOP: kill(getpid(), SIGSTOP); break;
+	case ACTION_STOP: raise(SIGSTOP); break; /* this thread first: it goes no further */
 	case ACTION_SLEEP: nanosleep(&pause_time, NULL); break;
 	case ACTION_EXIT: _exit(EXIT_SOFTWARE);
 	case ACTION_ERROR:
