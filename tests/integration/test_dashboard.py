@@ -428,8 +428,8 @@ def must_place_as_published(stage: Stage, place: Place, plain: Dashboard, books:
 
     team, city = next((one["team_id"], one["city_id"]) for one in books.people.values())
     must_place_units(until(lambda: tree_with(team, city), "the tree of the year"), books, YEAR)
-    payee = next(iter(books.names("payee", MONTH)))
-    line = next(line for line in plain.json("pay", payee, MONTH)["lines"])["commission_id"]
+    payee = min(payee for payee, month in books.expected.pay if month == MONTH)
+    line = plain.json("pay", payee, MONTH)["lines"][0]["commission_id"]
     plan = dashboard.json("commissions", line)["plan"]
     must(plan == {"valid_from": None, "valid_to": None}, f"the plan of {line}: {plan}")
     must(plain.json("commissions", line)["plan"] is None, "a plan out of nowhere")
