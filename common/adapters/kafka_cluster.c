@@ -686,13 +686,14 @@ struct rc kafka_cluster_read_through(struct kafka_cluster *cluster, const char *
 	while (span.start < span.end) {
 		TRY(kafka_cluster_read_span(cluster, topic, partition, span, each, self,
 		                            &span.start));
-		if (span.start < span.end && system_now_ms() >= until_ms)
+		if (span.start >= span.end)
+			break;
+		if (system_now_ms() >= until_ms)
 			return rc_fail(RC_TRY_AGAIN,
 			               "%s/%" PRId32 ": a transaction that began at %" PRId64
 			               " or later is open and hides what was committed behind it",
 			               topic, partition, span.start);
-		if (span.start < span.end)
-			usleep(PAUSE_US);
+		usleep(PAUSE_US);
 	}
 	return OK;
 }

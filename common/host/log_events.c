@@ -43,8 +43,7 @@ const struct log_event log_events[] = {
 	  "A second signal came while draining; the process ends at once with status 75." },
 	{ "kafka_client_error", LOG_WARN,
 	  "librdkafka says that something failed: brokers away, TLS, passwords. It tries again. "
-	  "The "
-	  "same words of a client come every ten seconds at most." },
+	  "The same words of a client come every ten seconds at most." },
 	{ "kafka_consumer_error", LOG_WARN, "The consumer reports trouble; it tries again." },
 	{ "kafka_consumer_refused", LOG_WARN,
 	  "The group refused a step of a rebalance, which has moved on meanwhile." },

@@ -69,8 +69,7 @@ struct process {
 	int64_t reference_ms;
 	unsigned reference_failures; /* in a row; the last one's words: */
 	char reference_words[TROUBLE_BYTES];
-	char group_words
-		[TROUBLE_BYTES]; /* of the group's trouble since it gave or took partitions */
+	char group_words[TROUBLE_BYTES]; /* what it refused us last */
 	struct flush_call *flushes;
 	struct load_call *loads;
 	struct append_call *appends;
@@ -535,7 +534,7 @@ static void happened(struct process *p, const struct happening *h, int64_t now_m
 	}
 	if (h->kind == HAPPENED_ASSIGNED || h->kind == HAPPENED_REVOKED)
 		p->group_words[0] = '\0';
-	if (h->kind == HAPPENED_TROUBLE && h->partition < 0)
+	if (h->kind == HAPPENED_TROUBLE && h->partition < 0 && h->rc.code == RC_REFUSED)
 		snprintf(p->group_words, sizeof(p->group_words), "%s", h->words ? h->words : "");
 	if (h->partition < 0)
 		return;

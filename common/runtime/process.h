@@ -107,7 +107,7 @@ struct publishing {
 	unsigned failed;   /* transactions in a row */
 	const char *words; /* of the last of those */
 };
-/* What the group said last since it gave or took partitions, as that it may not be joined; "". */
+/* What the group refused since it gave or took partitions; "". Passing trouble is none. */
 const char *process_group_trouble(const struct process *);
 struct publishing process_publishing(const struct process *);
 /* Fills at most max rows, returns how many shards there are. */

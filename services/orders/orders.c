@@ -547,14 +547,14 @@ static struct verdict check_payment(const struct order *order, const struct orde
 {
 	const struct order_payment *known = find_payment(order, fact->payment_id);
 	int64_t net_minor = order->collected_minor - order->refunded_minor;
-	struct verdict verdict = check_currency(order, fact);
+	bool same_currency = str_eq(order->currency, fact->currency);
 
-	if (known && verdict.kind == VERDICT_APPLY && known->amount_minor == fact->amount_minor)
+	if (known && same_currency && known->amount_minor == fact->amount_minor)
 		return SKIP("payment known");
 	if (known)
 		return REJECT(REASON_PAYMENT_CONFLICT, "/data/payment_id");
-	if (verdict.kind != VERDICT_APPLY)
-		return verdict;
+	if (!same_currency)
+		return REJECT(REASON_CURRENCY_MISMATCH, "/data/currency");
 	if (fact->amount_minor > order->amount_minor - net_minor)
 		return REJECT(REASON_OVER_PAYMENT, "/data/amount");
 	/* Paid, refunded and paid again without end: the record's totals have a range too. */
@@ -632,14 +632,14 @@ static struct verdict check_refund(const struct order *order, const struct order
 {
 	const struct order_refund *known = find_refund(order, fact->refund_id);
 	const struct order_payment *payment = find_payment(order, fact->payment_id);
-	struct verdict verdict = check_currency(order, fact);
+	bool same_currency = str_eq(order->currency, fact->currency);
 
-	if (known && verdict.kind == VERDICT_APPLY && is_same_refund(known, fact))
+	if (known && same_currency && is_same_refund(known, fact))
 		return SKIP("refund known");
 	if (known)
 		return REJECT(REASON_PAYMENT_CONFLICT, "/data/refund_id");
-	if (verdict.kind != VERDICT_APPLY)
-		return verdict;
+	if (!same_currency)
+		return REJECT(REASON_CURRENCY_MISMATCH, "/data/currency");
 	if (fact->amount_minor > payment->amount_minor - payment->refunded_minor)
 		return REJECT(REASON_OVER_REFUND, "/data/amount");
 	return APPLY;

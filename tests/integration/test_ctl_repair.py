@@ -18,7 +18,7 @@ import ctl
 from rig import Place, kafka, offsets, program
 from rig.redis import Redis
 from rig.stage import Stage, main, must
-from rig.workers import Fleet, Worker, is_stopped, tallyctl
+from rig.workers import Fleet, Worker, is_stopped, latest, tallyctl
 
 ROUND = 60  # orders
 AMOUNT, PAID = 1000, 300
@@ -160,11 +160,7 @@ def move_back(run: Run) -> None:
 
 def is_shared_out(fleet: list[Worker]) -> bool:
     """Each works on some of the shards, one at least."""
-    owned: dict[str, tuple[str, int]] = {}
-    for number, worker in enumerate(fleet):
-        for at, partition in re.findall(r"ts=(\S+) .*event=shard_running .*partition=(\d+) ",
-                                        worker.log.read_text()):
-            owned[partition] = max(owned.get(partition, ("", 0)), (at, number))
+    owned = latest(fleet)
     return (len(owned) == ctl.PARTITIONS and
             {number for _, number in owned.values()} == set(range(len(fleet))))
 

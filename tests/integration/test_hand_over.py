@@ -10,14 +10,12 @@ session's timeout and two seconds. In the end all is exact.
 from __future__ import annotations
 
 import random
-import re
 import signal
 import time
-from datetime import datetime, timezone
 
 import ladder as ladders
 from rig.stage import Stage, main, must
-from rig.workers import WORKERS, Fleet, Worker
+from rig.workers import WORKERS, Fleet, Worker, begun, latest
 
 EVENTS, RATE = ladders.size(40000, 1000)
 PARTITIONS = 8
@@ -27,25 +25,15 @@ MOST_S = 2.0
 CALM_S = 3.0             # nothing changes hands for so long
 WAIT_S = 60.0
 TRIES = 2                # something else may have kept the machine from it
-RUNNING = re.compile(r"ts=(\S+) .*event=shard_running .*partition=(\d+) ")
-
-
-def running(worker: Worker) -> dict[int, float]:
-    """When it began to work on each of its shards last, wall clock."""
-    text = worker.log.read_text(errors="replace") if worker.log.exists() else ""
-    return {int(partition): datetime.strptime(at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(
-        tzinfo=timezone.utc).timestamp() for at, partition in RUNNING.findall(text)}
 
 
 def await_halves(pair: list[Worker]) -> None:
     """Both work on their shards, half each, and have for a while."""
     until = time.monotonic() + WAIT_S
     while True:
-        owners: dict[int, tuple[float, int]] = {}
-        for number, worker in enumerate(pair):
+        for worker in pair:
             must(worker.alive(), f"{worker.name} ended by itself\n{worker.log_tail()}")
-            for partition, at in running(worker).items():
-                owners[partition] = max(owners.get(partition, (0.0, 0)), (at, number))
+        owners = latest(pair)
         counts = [sum(owner == number for _, owner in owners.values()) for number in (0, 1)]
         last = max((at for at, _ in owners.values()), default=time.time())
         if counts == [PARTITIONS // 2] * 2 and time.time() - last > CALM_S:
@@ -68,7 +56,7 @@ def stood_still_s(fleet: Fleet, killed: bool) -> dict[str, float]:
             goes.signal(signal.SIGTERM)
     took: dict[str, float] = {}
     for goes, stays in pairs:
-        while len(moved := [one for one in running(stays).values() if one > at]) < PARTITIONS // 2:
+        while len(moved := [one for one in begun(stays).values() if one > at]) < PARTITIONS // 2:
             must(time.monotonic() < until, f"the shards of {goes.name} stand still")
             time.sleep(0.05)
         took[goes.name] = max(moved) - at

@@ -524,7 +524,14 @@ static void what_the_group_refuses_is_told(void **state)
 	(void)state;
 	open_producer();
 	assert_string_equal(process_group_trouble(p), "");
-	fake_answer(&f, HAPPENED_TROUBLE, -1, 0)->words = "Group authorization failed";
+	struct happening *h = fake_answer(&f, HAPPENED_TROUBLE, -1, 0);
+	h->rc = (struct rc){ RC_UNAVAILABLE };
+	h->words = "maximum poll interval exceeded"; /* it joins again by itself */
+	turn();
+	assert_string_equal(process_group_trouble(p), "");
+	h = fake_answer(&f, HAPPENED_TROUBLE, -1, 0);
+	h->rc = (struct rc){ RC_REFUSED };
+	h->words = "Group authorization failed";
 	turn();
 	assert_string_equal(process_group_trouble(p), "Group authorization failed");
 	run(0);

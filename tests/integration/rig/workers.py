@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from . import Place, program
@@ -14,6 +16,7 @@ from . import Place, program
 WORKERS = ("orders", "commissions", "scoreboard")
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
+BEGUN = re.compile(r"ts=(\S+) .*event=shard_running .*partition=(\d+) ")
 
 
 def die_with_parent() -> None:
@@ -32,6 +35,22 @@ def peak_mb(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def begun(worker: "Worker") -> dict[int, float]:
+    """When it began to work on each shard last, wall clock, as its log says."""
+    text = worker.log.read_text(errors="replace") if worker.log.exists() else ""
+    return {int(partition): datetime.strptime(at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(
+        tzinfo=timezone.utc).timestamp() for at, partition in BEGUN.findall(text)}
+
+
+def latest(workers: list["Worker"]) -> dict[int, tuple[float, int]]:
+    """Of each shard, when it was begun last and by which of them."""
+    found: dict[int, tuple[float, int]] = {}
+    for number, worker in enumerate(workers):
+        for partition, at in begun(worker).items():
+            found[partition] = max(found.get(partition, (0.0, 0)), (at, number))
+    return found
 
 
 def is_stopped(worker: "Worker") -> bool:
